@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "sbx/api.hpp"
+
+namespace sbx {
+
+/// Why a sandbox, or a process in it, ended.
+enum class ExitReason {
+  kExited,   ///< by itself, with Report::status
+  kSignal,   ///< by Report::signal
+  kTimeout,  ///< killed because its wall time was up
+  kCpuTime,  ///< killed because its processor time was up
+  kMemory,   ///< killed because its memory was used up
+  kSetup,    ///< it never ran; Report::message says why
+};
+
+/// The word in reports: "exited", "signal", "timeout", "cpu-time", "memory", "setup".
+[[nodiscard]] SBX_API const char* to_string(ExitReason reason);
+
+/// How a run ended and what it used. What could not be measured is left empty.
+struct Report {
+  ExitReason reason = ExitReason::kExited;
+  int status = 0;       ///< exit status; 128 + signal when a signal ended it
+  int signal = 0;       ///< the signal that ended it, or 0
+  std::string message{};  ///< one line for a human, where there is more to say
+
+  std::chrono::microseconds wall{0};               ///< from start to end
+  std::chrono::microseconds cpu_user{0};           ///< of the whole tree of processes
+  std::chrono::microseconds cpu_system{0};         ///< likewise, in the kernel
+  std::uint64_t rss_max_bytes = 0;                 ///< largest resident set of any one process
+  std::optional<std::uint64_t> memory_peak_bytes{};  ///< of all together; needs a memory limit
+  std::optional<std::uint64_t> pids_peak{};
+  std::optional<std::uint64_t> oom_kills{};
+  std::optional<std::uint64_t> io_read_bytes{};   ///< from storage
+  std::optional<std::uint64_t> io_write_bytes{};  ///< to storage
+
+  /// True for a command that ran and returned 0.
+  [[nodiscard]] bool ok() const noexcept { return reason == ExitReason::kExited && status == 0; }
+};
+
+/// Who receives a signal.
+enum class SignalTarget { kProcess, kProcessGroup };
+
+}  // namespace sbx
