@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <time.h>
+
+#include <cstdint>
+
+namespace sbx::child {
+
+/// The processor time of all of a sandbox together: of what its init has reaped, and of what runs,
+/// as /proc tells it. It is looked at no more often than it could have run out.
+class CpuClock {
+ public:
+  /// Takes hold of the sandbox's /proc.
+  void open() noexcept;
+
+  [[nodiscard]] std::uint64_t used_us() const noexcept;
+
+  /// The earliest moment at which `limit_us` could be reached, with every processor at work.
+  [[nodiscard]] timespec time_until(std::uint64_t limit_us) const noexcept;
+
+ private:
+  [[nodiscard]] std::uint64_t running_us() const noexcept;
+  [[nodiscard]] std::uint64_t process_us(const char* pid) const noexcept;
+
+  int proc_ = -1;
+  std::uint64_t processors_ = 1;
+};
+
+/// The clock ticks in utime, stime, cutime and cstime of the text of /proc/PID/stat; see proc(5).
+std::uint64_t ticks_in_stat(const char* text) noexcept;
+
+}  // namespace sbx::child

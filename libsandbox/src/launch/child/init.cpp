@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Process 1 of a sandbox: a static program without a C library. It starts programs on request,
+// reaps, passes signals on, and ends with its main program. It allocates nothing after its start:
+// everything that it remembers is in the tables of Init.
+#include <errno.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "launch/child/cpu_clock.hpp"
+#include "launch/child/message.hpp"
+#include "launch/child/program.hpp"
+#include "launch/child/protocol.hpp"
+#include "launch/child/setup.hpp"
+#include "sys/raw.hpp"
+
+namespace sbx::child {
+namespace {
+
+constexpr int kMostPrograms = 240;
+constexpr int kMostConnections = 15;
+constexpr int kNone = -1;
+
+/// One program that somebody asked for.
+struct Job {
+  int pid = 0;          // 0: the place is free
+  int channel = kNone;  // where its requester listens; kNone: nobody does
+  bool owned = true;    // ends when its requester does
+};
+
+/// One client that came through the listening socket, or the maker of the sandbox.
+struct Connection {
+  int fd = kNone;
+};
+
+/// Memory that a block of a Program is mapped into.
+struct Block {
+  Program* program = nullptr;
+  std::size_t size = 0;
+};
+
+Block map_block(int fd) noexcept {
+  struct stat status {};
+  if (raw::fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) return {};
+  const auto size = static_cast<std::size_t>(status.st_size);
+  if (size < sizeof(Program) || size > (std::size_t{16} << 20)) return {};
+  void* memory = raw::mmap(size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd);
+  if (memory == nullptr) return {};
+  auto* program = static_cast<Program*>(memory);
+  return is_whole(program, size) ? Block{program, size} : Block{};
+}
+
+class Init {
+ public:
+  /// Serves until the end. `cpu_limit_us` is the processor time for all; 0: no limit.
+  [[noreturn]] void run(std::uint64_t cpu_limit_us) noexcept;
+
+ private:
+  bool prepare() noexcept;
+  void wait_for_event() noexcept;
+  void check_cpu_time() noexcept;
+  void reap() noexcept;
+  void on_change(int pid, int status, const rusage& usage) noexcept;
+  void accept_client() noexcept;
+  void serve_connection(Connection& connection) noexcept;
+  void serve_job(Job& job) noexcept;
+  void take_policy(Message& message) noexcept;
+  void spawn(Message& message, bool main, int reply_to) noexcept;
+  Failure start(Job& job, const Message& message, std::size_t first_passed, bool main) noexcept;
+  int open_terminal() const noexcept;
+  void signal(const Job& job, const Request& request) const noexcept;
+  [[noreturn]] void finish(int status) noexcept;
+  [[noreturn]] void abandon() noexcept;
+  void kill_all() noexcept;
+
+  Job jobs_[kMostPrograms];
+  Connection connections_[kMostConnections + 1];  // the first is the maker's
+  Job* main_ = nullptr;
+  int signals_ = kNone;
+  int pts_ = kNone;
+  int policy_fd_ = kNone;
+  bool owned_ = true;  // ends when the maker of the sandbox does
+  bool cpu_time_up_ = false;
+  Failure* shared_failure_ = nullptr;  // in memory shared with a child until it executes
+  std::uint64_t cpu_limit_us_ = 0;
+  CpuClock cpu_clock_;
+};
+
+bool Init::prepare() noexcept {
+  raw::prctl(PR_SET_DUMPABLE, 0);
+  raw::prctl(PR_SET_PDEATHSIG, 0);  // from now on the maker's end of the socket tells of its end
+  raw::prctl(PR_SET_NAME, reinterpret_cast<unsigned long>("sbx-init"));
+  const std::uint64_t all = ~std::uint64_t{0};
+  raw::sigprocmask(SIG_SETMASK, &all, nullptr);
+  const std::uint64_t children = std::uint64_t{1} << (SIGCHLD - 1);
+  signals_ = static_cast<int>(raw::signalfd(&children, SFD_CLOEXEC | SFD_NONBLOCK));
+  raw::fcntl(kControlFd, F_SETFD, FD_CLOEXEC);
+  connections_[0].fd = kControlFd;
+  if (raw::fcntl(kListenFd, F_SETFD, FD_CLOEXEC) >= 0) raw::listen(kListenFd, kMostConnections);
+  pts_ = static_cast<int>(raw::openat(AT_FDCWD, "/dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (cpu_limit_us_ != 0) cpu_clock_.open();
+  shared_failure_ = static_cast<Failure*>(
+      raw::mmap(4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, kNone));
+  return signals_ >= 0 && shared_failure_ != nullptr;
+}
+
+void Init::run(std::uint64_t cpu_limit_us) noexcept {
+  cpu_limit_us_ = cpu_limit_us;
+  if (!prepare()) raw::exit_group(125);
+  for (;;) wait_for_event();
+}
+
+void Init::wait_for_event() noexcept {
+  pollfd fds[2 + kMostConnections + 1 + kMostPrograms];
+  std::size_t count = 0;
+  const auto watch = [&](int fd, short events) {
+    fds[count++] = {.fd = fd, .events = events, .revents = 0};
+  };
+  watch(signals_, POLLIN);
+  watch(kListenFd, POLLIN);
+  for (const Connection& connection : connections_) watch(connection.fd, POLLIN);
+  for (const Job& job : jobs_) watch(job.pid == 0 ? kNone : job.channel, POLLIN);
+
+  timespec timeout{};
+  const bool limited = cpu_limit_us_ != 0 && main_ != nullptr;
+  if (limited) timeout = cpu_clock_.time_until(cpu_limit_us_);
+  if (raw::ppoll(fds, count, limited ? &timeout : nullptr) < 0) return;
+
+  if (limited) check_cpu_time();
+  if (fds[0].revents != 0) reap();
+  if ((fds[1].revents & POLLIN) != 0) accept_client();
+  for (int i = 0; i <= kMostConnections; ++i) {
+    if (fds[2 + i].revents != 0) serve_connection(connections_[i]);
+  }
+  for (int i = 0; i < kMostPrograms; ++i) {
+    const pollfd& event = fds[2 + kMostConnections + 1 + i];
+    // A job that began in this round has another channel than the one that was looked at.
+    if (event.revents != 0 && event.fd == jobs_[i].channel) serve_job(jobs_[i]);
+  }
+}
+
+void Init::check_cpu_time() noexcept {
+  if (cpu_clock_.used_us() < cpu_limit_us_) return;
+  cpu_time_up_ = true;
+  finish(SIGXCPU);
+}
+
+void Init::reap() noexcept {
+  std::uint64_t discarded[16 * 16];  // of struct signalfd_siginfo, 128 bytes each
+  raw::read(signals_, discarded, sizeof discarded);
+  for (;;) {
+    int status = 0;
+    rusage usage{};
+    const long pid = raw::wait4(-1, &status, WNOHANG | WUNTRACED | __WALL, &usage);
+    if (pid <= 0) return;
+    on_change(static_cast<int>(pid), status, usage);
+  }
+}
+
+void fill_usage(Event& event, const rusage& usage) noexcept {
+  const auto microseconds = [](const timeval& time) {
+    return static_cast<std::uint64_t>(time.tv_sec) * 1000000U +
+           static_cast<std::uint64_t>(time.tv_usec);
+  };
+  event.user_microseconds = microseconds(usage.ru_utime);
+  event.system_microseconds = microseconds(usage.ru_stime);
+  event.rss_max_kilobytes = static_cast<std::uint64_t>(usage.ru_maxrss);
+  event.read_blocks = static_cast<std::uint64_t>(usage.ru_inblock);
+  event.written_blocks = static_cast<std::uint64_t>(usage.ru_oublock);
+}
+
+void Init::on_change(int pid, int status, const rusage& usage) noexcept {
+  for (Job& job : jobs_) {
+    if (job.pid != pid) continue;
+    if (WIFSTOPPED(status)) {
+      send_event(job.channel,
+                 {.kind = EventKind::kStopped, .pid = pid, .status = WSTOPSIG(status)});
+      return;
+    }
+    if (&job == main_) finish(status);
+    Event event{.kind = EventKind::kEnded, .pid = pid, .status = status};
+    fill_usage(event, usage);
+    send_event(job.channel, event);
+    raw::close(job.channel);
+    job = Job{};
+    return;
+  }
+}
+
+void Init::accept_client() noexcept {
+  const int fd = static_cast<int>(raw::accept4(kListenFd, SOCK_CLOEXEC));
+  if (fd < 0) return;
+  // Somebody from inside has a pid here. Nobody inside can reach the socket's path; should a bind
+  // ever show it, the sandbox still does not take orders from itself.
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  const bool foreign =
+      raw::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) >= 0 && peer.pid == 0;
+  for (Connection& connection : connections_) {
+    if (!foreign || connection.fd != kNone || &connection == &connections_[0]) continue;
+    connection.fd = fd;
+    return;
+  }
+  raw::close(fd);
+}
+
+void Init::serve_connection(Connection& connection) noexcept {
+  Message message;
+  if (!message.receive(connection.fd)) {
+    raw::close(connection.fd);
+    const bool maker = connection.fd == kControlFd;
+    connection.fd = kNone;
+    if (maker && main_ != nullptr && main_->channel == kControlFd) main_->channel = kNone;
+    if (maker && owned_) abandon();
+    return;
+  }
+  switch (message.request.kind) {
+    case RequestKind::kPolicy:
+      return take_policy(message);
+    case RequestKind::kMain:
+      return spawn(message, true, connection.fd);
+    case RequestKind::kSpawn:
+      return spawn(message, false, connection.fd);
+    case RequestKind::kSignal:
+      if (main_ != nullptr) signal(*main_, message.request);
+      return;
+    case RequestKind::kRelease:
+      owned_ = false;
+      return;
+    case RequestKind::kHello:
+      send_event(connection.fd,
+                 {.kind = EventKind::kHello, .pid = main_ == nullptr ? 0 : main_->pid}, policy_fd_);
+      return;
+  }
+}
+
+void Init::serve_job(Job& job) noexcept {
+  Message message;
+  if (!message.receive(job.channel)) {
+    raw::close(job.channel);
+    job.channel = kNone;
+    if (job.owned) raw::kill(-job.pid, SIGKILL);
+    return;
+  }
+  if (message.request.kind == RequestKind::kSignal) signal(job, message.request);
+  if (message.request.kind == RequestKind::kRelease) job.owned = false;
+}
+
+void Init::take_policy(Message& message) noexcept {
+  if (policy_fd_ == kNone && message.fd_count == 1) policy_fd_ = message.take(0);
+}
+
+void Init::spawn(Message& message, bool main, int reply_to) noexcept {
+  const std::size_t needed = main ? 1 : 2;
+  Job* free = nullptr;
+  for (Job& job : jobs_) {
+    if (job.pid == 0) free = &job;
+  }
+  Failure failure{.stage = Stage::kRequest, .error = EINVAL};
+  if (message.fd_count >= needed && policy_fd_ != kNone && !(main && main_ != nullptr)) {
+    failure.error = EAGAIN;
+    if (free != nullptr) {
+      free->channel = main ? reply_to : message.take(1);
+      failure = start(*free, message, needed, main);
+    }
+  }
+  if (!failure) return;
+  const bool has_channel = free != nullptr && free->channel != kNone;
+  send_event(has_channel ? free->channel : reply_to,
+             {.kind = EventKind::kFailed, .failure = failure});
+  if (has_channel && !main) raw::close(free->channel);
+  if (free != nullptr) *free = Job{};
+}
+
+int Init::open_terminal() const noexcept {
+  const int master = static_cast<int>(raw::openat(pts_, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC));
+  int unlocked = 0;
+  if (master >= 0) raw::ioctl(master, TIOCSPTLCK, raw::address(&unlocked));
+  return master;
+}
+
+/// What the child of the init does: it never returns.
+[[noreturn]] void run_child(const Block& policy, const Block& block, const int* passed,
+                            const Place& place, Failure* failure) noexcept {
+  relocate(block.program);
+  *failure = become_program(policy.program, block.program, passed, place);
+  raw::exit_group(125);
+}
+
+Failure Init::start(Job& job, const Message& message, std::size_t first_passed,
+                    bool main) noexcept {
+  const Block policy = map_block(policy_fd_);
+  const Block block = map_block(message.fds[0]);
+  const bool usable = policy.program != nullptr && block.program != nullptr &&
+                      block.program->inner_fds.count == message.fd_count - first_passed;
+  Failure failure{.stage = Stage::kRequest, .error = EINVAL};
+  int master = kNone;
+  if (usable) {
+    const bool terminal = (block.program->flags & Program::kTerminal) != 0;
+    if (terminal) master = open_terminal();
+    // The main program's terminal is this process's too: its job control then works as under a
+    // shell, because a stopped program has somebody in its session to continue it.
+    if (terminal && main) {
+      const long slave = raw::ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+      raw::ioctl(static_cast<int>(slave), TIOCSCTTY, 0);
+      raw::close(static_cast<int>(slave));
+    }
+    *shared_failure_ = Failure{};
+    // The clone returns when the child has executed its program, or has failed.
+    clone_args arguments{};
+    arguments.flags = CLONE_VFORK;
+    arguments.exit_signal = SIGCHLD;
+    const long pid = raw::clone3_fork(&arguments, sizeof arguments);
+    if (pid == 0) {
+      run_child(policy, block, message.fds + first_passed,
+                {.terminal_master = master, .share_session = main && terminal}, shared_failure_);
+    }
+    failure = *shared_failure_;
+    if (pid < 0) failure = {.stage = Stage::kRequest, .error = static_cast<std::int32_t>(-pid)};
+    if (!failure) {
+      job.pid = static_cast<int>(pid);
+      if (main) main_ = &job;
+      send_event(job.channel, {.kind = EventKind::kStarted, .pid = job.pid}, master);
+    }
+  }
+  if (master >= 0) raw::close(master);
+  raw::munmap(policy.program, policy.size);
+  raw::munmap(block.program, block.size);
+  return failure;
+}
+
+void Init::signal(const Job& job, const Request& request) const noexcept {
+  if (request.value < 1 || request.value > 64 || job.pid <= 0) return;
+  const bool group = (request.flags & Request::kGroup) != 0;
+  raw::kill(group ? -job.pid : job.pid, static_cast<int>(request.value));
+}
+
+void Init::kill_all() noexcept {
+  // Process 1 is not among those that kill(-1) reaches.
+  raw::kill(-1, SIGKILL);
+  while (raw::wait4(-1, nullptr, __WALL, nullptr) > 0) {
+  }
+}
+
+/// The main program has ended: nothing of the sandbox outlives it.
+void Init::finish(int status) noexcept {
+  const int main_pid = main_->pid;
+  kill_all();
+  rusage usage{};
+  raw::getrusage(RUSAGE_CHILDREN, &usage);
+  Event event{.kind = EventKind::kEnded,
+              .pid = main_pid,
+              .status = status,
+              .cpu_time_up = cpu_time_up_ ? 1U : 0U};
+  fill_usage(event, usage);
+  send_event(main_->channel, event);
+  raw::exit_group(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+void Init::abandon() noexcept {
+  kill_all();
+  raw::exit_group(128 + SIGKILL);
+}
+
+std::uint64_t number_in(const char* text) noexcept {
+  std::uint64_t value = 0;
+  for (; text != nullptr && *text >= '0' && *text <= '9'; ++text) {
+    value = value * 10 + static_cast<std::uint64_t>(*text - '0');
+  }
+  return value;
+}
+
+}  // namespace
+
+[[noreturn]] void init_main(const long* stack) noexcept;
+
+/// `stack` is as the kernel leaves it: the number of arguments, then the arguments.
+[[noreturn]] void init_main(const long* stack) noexcept {
+  static constinit Init init;
+  const auto* const* argv = reinterpret_cast<const char* const*>(stack + 1);
+  init.run(stack[0] > 1 ? number_in(argv[1]) : 0);
+}
+
+}  // namespace sbx::child

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/child/setup.hpp"
+
+#include <errno.h>
+#include <linux/keyctl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+
+#include "launch/child/message.hpp"
+#include "launch/child/tree.hpp"
+#include "sys/raw.hpp"
+
+namespace sbx::child {
+namespace {
+
+constexpr std::uint64_t kGivenRoot = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+
+Failure failed(Stage stage, long result, std::size_t index = 0) noexcept {
+  return {.stage = stage,
+          .index = static_cast<std::uint32_t>(index),
+          .error = static_cast<std::int32_t>(-result)};
+}
+
+/// Waits until the caller has written the id maps. A caller that dies first hangs up; one that dies
+/// later takes this process along.
+Failure wait_for_caller(const Setup& setup) noexcept {
+  raw::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  raw::close(setup.caller_sync_fd);
+  char byte = 0;
+  const long result = raw::read(setup.sync_fd, &byte, 1);
+  return result == 1 ? Failure{} : failed(Stage::kCallerGone, result < 0 ? result : -ESRCH);
+}
+
+/// Files in the new root are made by its own user 0; the host's has no number in there.
+Failure become_root(const Setup& setup) noexcept {
+  long result = 0;
+  if (setup.clear_groups) result = raw::setgroups(0, nullptr);
+  if (result >= 0 && setup.become_root) result = raw::setresgid(0);
+  if (result >= 0 && setup.become_root) result = raw::setresuid(0);
+  if (setup.become_root) {
+    // The caller shares this memory, and would stay without core dumps and debuggers.
+    raw::prctl(PR_SET_DUMPABLE, static_cast<unsigned long>(setup.dumpable));
+    raw::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  }
+  return result < 0 ? failed(Stage::kBecomeRoot, result) : Failure{};
+}
+
+Failure keep_mounts_private() noexcept {
+  mount_attr change{.attr_set = 0, .attr_clr = 0, .propagation = MS_PRIVATE, .userns_fd = 0};
+  const long result = raw::mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &change, sizeof change);
+  return result < 0 ? failed(Stage::kPropagation, result) : Failure{};
+}
+
+Failure take_steps(const Tree& tree, const Step* steps, std::size_t count,
+                   std::size_t first_index) noexcept {
+  for (std::size_t i = 0; i < count; ++i) {
+    const long result = take_step(tree, steps[i]);
+    if (result < 0 && !steps[i].optional) return failed(Stage::kStep, result, first_index + i);
+  }
+  return {};
+}
+
+Failure open_layer(const Setup& setup, Tree* tree) noexcept {
+  if (setup.layer == Layer::kNone) return {};
+  const long layer = setup.layer == Layer::kMemory
+                         ? new_filesystem("tmpfs", setup.tmpfs_options, setup.tmpfs_option_count, 0)
+                         : open_source(setup.layer_source);
+  if (layer < 0) return failed(Stage::kOverlay, layer);
+  tree->layer = static_cast<int>(layer);
+  const long result = attach_hidden(tree->layer);
+  return result < 0 ? failed(Stage::kOverlay, result) : Failure{};
+}
+
+Failure mount_root(const Setup& setup, Tree* tree) noexcept {
+  const long root = setup.root ? open_source(setup.root)
+                               : new_filesystem("tmpfs", setup.tmpfs_options,
+                                                setup.tmpfs_option_count, MOUNT_ATTR_NOSUID);
+  if (root < 0) return failed(Stage::kRootMount, root);
+  tree->root = static_cast<int>(root);
+  // A root that somebody gave is never written to, not even to make a mount point.
+  long result = setup.root ? set_attributes(tree->root, kGivenRoot) : 0;
+  if (result >= 0) result = attach_hidden(tree->root);
+  return result < 0 ? failed(Stage::kRootMount, result) : Failure{};
+}
+
+Failure cover_root(const Setup& setup, Tree* tree) noexcept {
+  if (!setup.layer_covers_root) return {};
+  const long covered = new_overlay(*tree, tree->root, "root");
+  if (covered < 0) return failed(Stage::kOverlay, covered);
+  tree->root = static_cast<int>(covered);
+  const long result = attach_hidden(tree->root);
+  return result < 0 ? failed(Stage::kOverlay, result) : Failure{};
+}
+
+Failure pivot(const Setup& setup, const Tree& tree) noexcept {
+  mount_attr change{.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+                    .attr_clr = 0,
+                    .propagation = 0,
+                    .userns_fd = 0};
+  if (setup.root_read_only) change.attr_set |= MOUNT_ATTR_RDONLY;
+  long result = raw::mount_setattr(tree.root, "", AT_EMPTY_PATH, &change, sizeof change);
+  if (result >= 0) result = raw::fchdir(tree.root);
+  // Both roots on one directory, the new one below: what is detached then is the old one, with
+  // everything that was hidden over it.
+  if (result >= 0) result = raw::pivot_root(".", ".");
+  if (result >= 0) result = raw::umount2(".", MNT_DETACH);
+  if (result >= 0) result = raw::chdir("/");
+  return result < 0 ? failed(Stage::kPivot, result) : Failure{};
+}
+
+Failure build_root(const Setup& setup) noexcept {
+  Tree tree{.user_namespace = setup.user_namespace};
+  Failure failure = keep_mounts_private();
+  if (!failure) failure = open_layer(setup, &tree);
+  if (!failure) failure = mount_root(setup, &tree);
+  if (!failure) failure = take_steps(tree, setup.skeleton, setup.skeleton_count, 0);
+  if (!failure) failure = cover_root(setup, &tree);
+  if (!failure) failure = take_steps(tree, setup.steps, setup.step_count, setup.skeleton_count);
+  return failure ? failure : pivot(setup, tree);
+}
+
+Failure bring_loopback_up() noexcept {
+  const long fd = raw::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return failed(Stage::kLoopback, fd);
+  ifreq request{};
+  request.ifr_name[0] = 'l';
+  request.ifr_name[1] = 'o';
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  const long result = raw::ioctl(static_cast<int>(fd), SIOCSIFFLAGS, raw::address(&request));
+  raw::close(static_cast<int>(fd));
+  return result < 0 ? failed(Stage::kLoopback, result) : Failure{};
+}
+
+Failure name_host(const char* name) noexcept {
+  std::size_t size = 0;
+  while (name[size] != '\0') ++size;
+  const long result = raw::sethostname(name, size);
+  return result < 0 ? failed(Stage::kHostname, result) : Failure{};
+}
+
+/// The session keyring is not part of any namespace: without one of its own, a sandbox would read
+/// its caller's keys.
+Failure leave_keyring() noexcept {
+  const long result = raw::keyctl(KEYCTL_JOIN_SESSION_KEYRING, 0);
+  return result < 0 && result != -ENOSYS ? failed(Stage::kKeyring, result) : Failure{};
+}
+
+/// Puts the init's descriptors where it looks for them. Its own standard ones are /dev/null: it
+/// must not keep the other end of anybody's pipe open.
+long place_init_descriptors(const Setup& setup, int* image) noexcept {
+  constexpr int kFirstFree = kListenFd + 1;
+  const long null = raw::openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
+  if (null < 0) return null;
+  struct {
+    int from;
+    int to;
+  } const places[] = {{static_cast<int>(null), 0},  {static_cast<int>(null), 1},
+                      {static_cast<int>(null), 2},  {setup.control_fd, kControlFd},
+                      {setup.listen_fd, kListenFd}, {setup.init_image, -1}};
+  int copies[6] = {};
+  for (int i = 0; i < 6; ++i) {
+    copies[i] = -1;
+    if (places[i].from < 0) continue;
+    const long copy = raw::fcntl(places[i].from, F_DUPFD_CLOEXEC, kFirstFree);
+    if (copy < 0) return copy;
+    copies[i] = static_cast<int>(copy);
+  }
+  for (int i = 0; i < 5; ++i) {
+    const long result = copies[i] < 0 ? 0 : raw::dup3(copies[i], places[i].to, 0);
+    if (result < 0) return result;
+  }
+  *image = copies[5];
+  const int first_unused = setup.listen_fd < 0 ? kListenFd : kFirstFree;
+  return raw::close_range(static_cast<unsigned>(first_unused), ~0U, CLOSE_RANGE_CLOEXEC);
+}
+
+Failure become_init(const Setup& setup) noexcept {
+  long result = limit_bounding_set(setup.init_capabilities);
+  if (result < 0) return failed(Stage::kBounding, result);
+  const bool root = setup.become_root || !setup.user_namespace;
+  result = limit_capabilities(setup.init_capabilities, !root);
+  if (result < 0) return failed(Stage::kCapabilities, result);
+  int image = -1;
+  result = place_init_descriptors(setup, &image);
+  if (result < 0) return failed(Stage::kDescriptors, result);
+
+  // A caller who ignores SIGCHLD would hand that on, and the init would see no end of anything.
+  reset_signals();
+
+  char name[] = "sbx-init";
+  char* argv[] = {name, const_cast<char*>(setup.init_cpu_limit), nullptr};
+  char* environment[] = {nullptr};
+  result = raw::execveat(image, "", argv, environment, AT_EMPTY_PATH);
+  return failed(Stage::kInit, result);
+}
+
+/// Makes the program's terminal on the sandbox's own devpts, and gives its master side to the
+/// caller.
+Failure hand_over_terminal(const Setup& setup, int* master) noexcept {
+  long result = raw::openat(AT_FDCWD, "/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (result < 0) return failed(Stage::kTerminal, result);
+  *master = static_cast<int>(result);
+  int unlocked = 0;
+  result = raw::ioctl(*master, TIOCSPTLCK, raw::address(&unlocked));
+  if (result >= 0) result = send_descriptor(setup.sync_fd, *master);
+  return result < 0 ? failed(Stage::kTerminal, result) : Failure{};
+}
+
+}  // namespace
+
+Failure set_up(const Setup& setup) noexcept {
+  Failure failure = wait_for_caller(setup);
+  const long umask = raw::umask(0);
+  if (!failure) failure = become_root(setup);
+  if (!failure && setup.hostname != nullptr) failure = name_host(setup.hostname);
+  if (!failure && setup.loopback) failure = bring_loopback_up();
+  if (!failure) failure = leave_keyring();
+  if (!failure) failure = build_root(setup);
+  if (failure) return failure;
+  raw::umask(static_cast<unsigned>(umask));
+
+  if (setup.init_image >= 0) {
+    const long session = raw::setsid();
+    return session < 0 ? failed(Stage::kSession, session) : become_init(setup);
+  }
+  Place place{.caller_fd = setup.sync_fd, .dumpable = setup.dumpable};
+  if ((setup.program->flags & Program::kTerminal) != 0) {
+    failure = hand_over_terminal(setup, &place.terminal_master);
+    if (failure) return failure;
+  }
+  return become_program(setup.program, setup.program, setup.passed_fds, place);
+}
+
+}  // namespace sbx::child

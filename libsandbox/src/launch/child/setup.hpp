@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The set-up of a sandbox from the inside: what a new child does to its own namespaces before any
+// foreign code runs in them. The launcher prepares it; all pointers lead into its memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "launch/child/failure.hpp"
+#include "launch/child/program.hpp"
+
+namespace sbx::child {
+
+/// A key and value of fsconfig(2); without a value it sets a flag.
+struct Option {
+  const char* key;
+  const char* value;
+};
+
+/// Something outside that is mounted inside: a detached tree, or, where the caller may not make
+/// one, a path free of symbolic links, which must still lead to the same inode.
+struct Source {
+  int tree = -1;
+  const char* path = nullptr;
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+
+  explicit operator bool() const noexcept { return tree >= 0 || path != nullptr; }
+};
+
+enum class StepKind : std::uint8_t {
+  kDirectory,   // make `target`
+  kFile,        // make `target` with the `size` bytes at `text`
+  kSymlink,     // make `target`, leading to `text`
+  kFilesystem,  // mount a new file system of type `text` with `options`
+  kBind,        // mount `source`
+  kDevice,      // make `target` and mount the device `text`, number source.device, on it
+  kInside,      // mount what `text` is inside
+  kOverlay,     // cover `target` with a writable view of it; its part of the layer is called `text`
+  kMask,        // cover `target`, a file or directory, with an empty one
+  kReadOnly,    // make the tree from `target` on read-only
+  kSysctl,      // write `text` to `target`, a file below the sandbox's own /proc/sys
+};
+
+/// One change of the mount tree. Paths inside are relative to the root, without a leading slash.
+struct Step {
+  static constexpr std::uint32_t kLeave = ~0U;
+
+  StepKind kind = StepKind::kDirectory;
+  bool optional = false;  // fine when `target` or `text` is not there, or the kernel says no
+  bool follow = false;    // `target` may be a symbolic link, which is resolved inside the root
+  const char* target = "";
+  const char* text = "";
+  std::size_t size = 0;
+  const Option* options = nullptr;
+  std::size_t option_count = 0;
+  Source source;
+  std::uint64_t attributes = 0;  // MOUNT_ATTR_* to set
+  std::uint32_t mode = 0755;
+  std::uint32_t uid = kLeave;
+  std::uint32_t gid = kLeave;
+};
+
+enum class Layer : std::uint8_t { kNone, kMemory, kDirectory };
+
+struct Setup {
+  Source root;  // none: a new tmpfs
+  const Option* tmpfs_options = nullptr;
+  std::size_t tmpfs_option_count = 0;
+  bool root_read_only = true;
+
+  Layer layer = Layer::kNone;  // the writable layer: where kOverlay steps write to
+  Source layer_source;         // for Layer::kDirectory
+  bool layer_covers_root = false;
+
+  const Step* skeleton = nullptr;  // made in the root before the layer covers it
+  std::size_t skeleton_count = 0;
+  const Step* steps = nullptr;
+  std::size_t step_count = 0;
+
+  const char* hostname = nullptr;
+  bool loopback = false;     // bring it up
+  bool become_root = false;  // be user and group 0 of the new user namespace during the set-up
+  bool clear_groups = false;
+  bool user_namespace = false;
+  int dumpable = 1;         // the caller's flag, to be put back after each change of identity
+  int sync_fd = -1;         // a byte comes when the id maps are written; hangs up with the caller
+  int caller_sync_fd = -1;  // the other end, which the child closes
+
+  // What comes after: the init, or else the program itself.
+  int init_image = -1;
+  int control_fd = -1;
+  int listen_fd = -1;  // -1: the init listens nowhere
+  std::uint64_t init_capabilities = 0;
+  const char* init_cpu_limit = nullptr;  // microseconds in decimal; null: none
+  Program* program = nullptr;
+  const int* passed_fds = nullptr;
+};
+
+/// The init's descriptors.
+inline constexpr int kControlFd = 3;
+inline constexpr int kListenFd = 4;
+
+/// Runs the whole set-up and then the init or the program; returns only with what failed.
+Failure set_up(const Setup& setup) noexcept;
+
+}  // namespace sbx::child

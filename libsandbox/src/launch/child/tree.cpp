@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/child/tree.hpp"
+
+#include <errno.h>
+#include <sys/mount.h>
+
+#include "sys/raw.hpp"
+
+namespace sbx::child {
+namespace {
+
+constexpr unsigned kCloneTree = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH;
+constexpr std::size_t kLongestPath = 4096;
+constexpr std::uint64_t kNullDevice = 0x103;  // makedev(1, 3)
+
+/// A descriptor that closes itself; the raw counterpart of UniqueFd.
+class Fd {
+ public:
+  explicit Fd(long fd) noexcept : fd_(fd) {}
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  Fd(Fd&&) = delete;
+  Fd& operator=(Fd&&) = delete;
+  ~Fd() {
+    if (fd_ >= 0) raw::close(static_cast<int>(fd_));
+  }
+  [[nodiscard]] bool ok() const noexcept { return fd_ >= 0; }
+  [[nodiscard]] long error() const noexcept { return fd_; }
+  [[nodiscard]] int get() const noexcept { return static_cast<int>(fd_); }
+
+ private:
+  long fd_;
+};
+
+/// Opens a path below `root` so that neither "..", nor any link leads out of it.
+long open_inside(int root, const char* path, std::uint64_t flags, bool follow) noexcept {
+  std::uint64_t resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  if (!follow) resolve |= RESOLVE_NO_SYMLINKS;
+  const char* from_root = path[0] == '\0' ? "." : path;
+  long fd = -EAGAIN;
+  // EAGAIN: somebody renamed a directory on the way, and the kernel cannot be sure; see openat2(2).
+  for (int attempt = 0; fd == -EAGAIN && attempt < 128; ++attempt) {
+    fd = raw::openat2(root, from_root, flags | O_CLOEXEC, resolve);
+  }
+  return fd;
+}
+
+/// The directory that holds `path`, and the last name of it.
+struct Parent {
+  Parent(int root, const char* path) noexcept : name(path), directory(open(root, path)) {}
+
+  const char* name;
+  Fd directory;
+
+ private:
+  long open(int root, const char* path) noexcept {
+    std::size_t slash = 0;
+    std::size_t size = 0;
+    for (; path[size] != '\0'; ++size) {
+      if (path[size] == '/') slash = size;
+    }
+    if (size >= kLongestPath) return -ENAMETOOLONG;
+    char directory_path[kLongestPath];
+    for (std::size_t i = 0; i < slash; ++i) directory_path[i] = path[i];
+    directory_path[slash] = '\0';
+    if (slash > 0) name = path + slash + 1;
+    return open_inside(root, directory_path, O_PATH | O_DIRECTORY, true);
+  }
+};
+
+long attach(int mount, int target) noexcept {
+  return raw::move_mount(mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
+/// Attaches `mount` with the step's attributes to its target.
+long finish(const Tree& tree, const Step& step, long mount) noexcept {
+  const Fd mounted(mount);
+  if (!mounted.ok()) return mounted.error();
+  const long result = set_attributes(mounted.get(), step.attributes);
+  if (result < 0) return result;
+  const Fd target(open_inside(tree.root, step.target, O_PATH, step.follow));
+  if (!target.ok()) return target.error();
+  return attach(mounted.get(), target.get());
+}
+
+long own(int directory, const char* name, const Step& step) noexcept {
+  if (step.uid == Step::kLeave) return 0;
+  return raw::fchownat(directory, name, step.uid, step.gid, AT_SYMLINK_NOFOLLOW);
+}
+
+long make_directory(const Tree& tree, const Step& step) noexcept {
+  const Parent parent(tree.root, step.target);
+  if (!parent.directory.ok()) return parent.directory.error();
+  const long result = raw::mkdirat(parent.directory.get(), parent.name, step.mode);
+  if (result == -EEXIST) return 0;
+  return result < 0 ? result : own(parent.directory.get(), parent.name, step);
+}
+
+long make_file(const Tree& tree, const Step& step) noexcept {
+  const Parent parent(tree.root, step.target);
+  if (!parent.directory.ok()) return parent.directory.error();
+  const Fd file(raw::openat(parent.directory.get(), parent.name,
+                            O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, step.mode));
+  if (file.error() == -EEXIST) return 0;
+  if (!file.ok()) return file.error();
+  std::size_t written = 0;
+  while (written < step.size) {
+    const long result = raw::write(file.get(), step.text + written, step.size - written);
+    if (result < 0) return result;
+    written += static_cast<std::size_t>(result);
+  }
+  return own(parent.directory.get(), parent.name, step);
+}
+
+long make_symlink(const Tree& tree, const Step& step) noexcept {
+  const Parent parent(tree.root, step.target);
+  if (!parent.directory.ok()) return parent.directory.error();
+  const long result = raw::symlinkat(step.text, parent.directory.get(), parent.name);
+  return result == -EEXIST ? 0 : result;
+}
+
+/// A copy of the mount of the device `path`, once it is certain that it is that device.
+long open_device(int directory, const char* path, std::uint64_t device) noexcept {
+  const Fd node(raw::openat(directory, path, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!node.ok()) return node.error();
+  struct stat status {};
+  const long result = raw::fstat(node.get(), &status);
+  if (result < 0) return result;
+  if (!S_ISCHR(status.st_mode) || status.st_rdev != device) return -ENODEV;
+  return raw::open_tree(node.get(), "", kCloneTree);
+}
+
+long make_device(const Tree& tree, const Step& step) noexcept {
+  const long result = make_file(tree, step);
+  if (result < 0) return result;
+  return finish(tree, step, open_device(AT_FDCWD, step.text, step.source.device));
+}
+
+long mount_inside(const Tree& tree, const Step& step, const char* from, unsigned below) noexcept {
+  const Fd source(open_inside(tree.root, from, O_PATH, step.follow));
+  if (!source.ok()) return source.error();
+  return finish(tree, step, raw::open_tree(source.get(), "", kCloneTree | below));
+}
+
+long mask(const Tree& tree, const Step& step) noexcept {
+  const Fd target(open_inside(tree.root, step.target, O_PATH, false));
+  if (!target.ok()) return target.error();
+  struct stat status {};
+  const long result = raw::fstat(target.get(), &status);
+  if (result < 0) return result;
+  const bool directory = S_ISDIR(status.st_mode);
+  const Fd empty(directory
+                     ? new_filesystem("tmpfs", step.options, step.option_count, step.attributes)
+                     : open_device(tree.root, "dev/null", kNullDevice));
+  return empty.ok() ? attach(empty.get(), target.get()) : empty.error();
+}
+
+long cover_with_overlay(const Tree& tree, const Step& step) noexcept {
+  const Fd target(open_inside(tree.root, step.target, O_PATH, step.follow));
+  if (!target.ok()) return target.error();
+  return finish(tree, step, new_overlay(tree, target.get(), step.text));
+}
+
+long write_sysctl(const Tree& tree, const Step& step) noexcept {
+  const Fd file(open_inside(tree.root, step.target, O_WRONLY, false));
+  if (!file.ok()) return file.error();
+  return raw::write(file.get(), step.text, step.size);
+}
+
+/// The top of the writable layer is the top of what the program sees, and so belongs to whom the
+/// covered one belongs. Where that is nobody with a number inside, it stays this process's.
+long make_upper(int part, int lower) noexcept {
+  const long result = raw::mkdirat(part, "upper", 0755);
+  if (result < 0) return result == -EEXIST ? 0 : result;
+  struct stat covered {};
+  const long known = raw::fstat(lower, &covered);
+  if (known >= 0) raw::fchownat(part, "upper", covered.st_uid, covered.st_gid, AT_SYMLINK_NOFOLLOW);
+  return known;
+}
+
+/// "/proc/self/fd/NUMBER" and what follows: how a path names what only a descriptor reaches.
+class FdPath {
+ public:
+  explicit FdPath(int fd) noexcept {
+    add("/proc/self/fd/");
+    char digits[12];
+    int count = 0;
+    do {
+      digits[count++] = static_cast<char>('0' + fd % 10);
+      fd /= 10;
+    } while (fd > 0);
+    while (count > 0) text_[size_++] = digits[--count];
+    text_[size_] = '\0';
+  }
+  FdPath& add(const char* more) noexcept {
+    while (*more != '\0' && size_ + 1 < sizeof text_) text_[size_++] = *more++;
+    text_[size_] = '\0';
+    return *this;
+  }
+  [[nodiscard]] const char* text() const noexcept { return text_; }
+
+ private:
+  char text_[128];
+  std::size_t size_ = 0;
+};
+
+}  // namespace
+
+long set_attributes(int mount, std::uint64_t attributes) noexcept {
+  if (attributes == 0) return 0;
+  mount_attr change{.attr_set = attributes, .attr_clr = 0, .propagation = 0, .userns_fd = 0};
+  return raw::mount_setattr(mount, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof change);
+}
+
+long open_source(const Source& source) noexcept {
+  if (source.tree >= 0) return raw::fcntl(source.tree, F_DUPFD_CLOEXEC, 0);
+  const Fd found(raw::openat2(AT_FDCWD, source.path, O_PATH | O_CLOEXEC,
+                              RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS));
+  if (!found.ok()) return found.error();
+  struct stat status {};
+  const long result = raw::fstat(found.get(), &status);
+  if (result < 0) return result;
+  if (status.st_dev != source.device || status.st_ino != source.inode) return -ESTALE;
+  return raw::open_tree(found.get(), "", kCloneTree | AT_RECURSIVE);
+}
+
+long new_filesystem(const char* type, const Option* options, std::size_t count,
+                    std::uint64_t attributes) noexcept {
+  const Fd context(raw::fsopen(type, FSOPEN_CLOEXEC));
+  if (!context.ok()) return context.error();
+  for (std::size_t i = 0; i < count; ++i) {
+    const unsigned command = options[i].value == nullptr ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING;
+    const long result = raw::fsconfig(context.get(), command, options[i].key, options[i].value, 0);
+    if (result < 0) return result;
+  }
+  const long result = raw::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0);
+  if (result < 0) return result;
+  return raw::fsmount(context.get(), FSMOUNT_CLOEXEC, static_cast<unsigned>(attributes));
+}
+
+long attach_hidden(int mount) noexcept {
+  return raw::move_mount(mount, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
+}
+
+long new_overlay(const Tree& tree, int lower, const char* name) noexcept {
+  long result = raw::mkdirat(tree.layer, name, 0755);
+  if (result < 0 && result != -EEXIST) return result;
+  const Fd part(raw::openat(tree.layer, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!part.ok()) return part.error();
+  result = make_upper(part.get(), lower);
+  if (result >= 0) result = raw::mkdirat(part.get(), "work", 0755);
+  if (result < 0 && result != -EEXIST) return result;
+  const FdPath lower_path(lower);
+  FdPath upper_path(part.get());
+  FdPath work_path(part.get());
+  const Option options[] = {{"source", "overlay"},
+                            {"lowerdir", lower_path.text()},
+                            {"upperdir", upper_path.add("/upper").text()},
+                            {"workdir", work_path.add("/work").text()},
+                            {"userxattr", nullptr}};
+  const std::size_t count = tree.user_namespace ? 5 : 4;
+  return new_filesystem("overlay", options, count, 0);
+}
+
+long take_step(const Tree& tree, const Step& step) noexcept {
+  switch (step.kind) {
+    case StepKind::kDirectory:
+      return make_directory(tree, step);
+    case StepKind::kFile:
+      return make_file(tree, step);
+    case StepKind::kSymlink:
+      return make_symlink(tree, step);
+    case StepKind::kFilesystem:
+      return finish(tree, step,
+                    new_filesystem(step.text, step.options, step.option_count, step.attributes));
+    case StepKind::kBind:
+      return finish(tree, step, open_source(step.source));
+    case StepKind::kDevice:
+      return make_device(tree, step);
+    case StepKind::kInside:
+      return mount_inside(tree, step, step.text, 0);
+    case StepKind::kOverlay:
+      return cover_with_overlay(tree, step);
+    case StepKind::kMask:
+      return mask(tree, step);
+    case StepKind::kReadOnly:
+      return mount_inside(tree, step, step.target, AT_RECURSIVE);
+    case StepKind::kSysctl:
+      return write_sysctl(tree, step);
+  }
+  return -ENOSYS;
+}
+
+}  // namespace sbx::child

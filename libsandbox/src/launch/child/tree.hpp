@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "launch/child/setup.hpp"
+
+namespace sbx::child {
+
+/// Where the steps work.
+struct Tree {
+  int root = -1;   // the mount that becomes "/"
+  int layer = -1;  // the directory of the writable layer
+  bool user_namespace = false;
+};
+
+/// Takes one step. 0 or -errno.
+long take_step(const Tree& tree, const Step& step) noexcept;
+
+/// A descriptor of the mount of `source`, detached. -errno when it is not what it was.
+long open_source(const Source& source) noexcept;
+
+/// Sets MOUNT_ATTR_* on a tree of mounts.
+long set_attributes(int mount, std::uint64_t attributes) noexcept;
+
+/// Mounts a new file system, detached.
+long new_filesystem(const char* type, const Option* options, std::size_t count,
+                    std::uint64_t attributes) noexcept;
+
+/// Mounts `mount` over the old root, where nothing but its descriptor reaches it. The kernel takes
+/// only mounts of the own namespace as layers, and drops these with the old root.
+long attach_hidden(int mount) noexcept;
+
+/// An overlay of the layer's part `name` over the mount `lower`, detached.
+long new_overlay(const Tree& tree, int lower, const char* name) noexcept;
+
+}  // namespace sbx::child

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/control.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "sys/error.hpp"
+
+namespace sbx::detail {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+int milliseconds_until(std::optional<Clock::time_point> deadline) {
+  if (!deadline) return -1;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now()).count();
+  constexpr std::int64_t kLongest = 1 << 30;
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, kLongest));
+}
+
+}  // namespace
+
+SocketPair make_socket_pair() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+    throw_errno("cannot make a socket pair");
+  }
+  return {.ours = UniqueFd(ends[0]), .theirs = UniqueFd(ends[1])};
+}
+
+void send_request(int socket, const child::Request& request, const std::vector<int>& fds) {
+  child::Request copy = request;
+  iovec part{.iov_base = &copy, .iov_len = sizeof copy};
+  std::vector<char> control(CMSG_SPACE(fds.size() * sizeof(int)));
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  if (!fds.empty()) {
+    header.msg_control = control.data();
+    header.msg_controllen = control.size();
+    cmsghdr* rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
+    std::memcpy(CMSG_DATA(rights), fds.data(), fds.size() * sizeof(int));
+  }
+  ssize_t sent = 0;
+  do {
+    sent = ::sendmsg(socket, &header, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0) throw_errno("cannot ask the sandbox's init");
+}
+
+bool wait_readable(std::initializer_list<int> fds, std::chrono::milliseconds timeout) {
+  std::array<pollfd, 4> watched{};
+  std::size_t count = 0;
+  for (const int fd : fds) watched.at(count++) = {.fd = fd, .events = POLLIN, .revents = 0};
+  std::optional<Clock::time_point> deadline;
+  if (timeout.count() >= 0) deadline = Clock::now() + timeout;
+  for (;;) {
+    const int wait = milliseconds_until(deadline);
+    const int ready = ::poll(watched.data(), count, wait);
+    if (ready > 0) return true;
+    if (ready < 0 && errno != EINTR) throw_errno("cannot wait for the sandbox");
+    if (ready == 0 && deadline && Clock::now() >= *deadline) return false;
+  }
+}
+
+std::optional<ReceivedEvent> receive_event(int socket, std::chrono::milliseconds timeout) {
+  if (!wait_readable({socket}, timeout)) return std::nullopt;
+  ReceivedEvent received;
+  iovec part{.iov_base = &received.event, .iov_len = sizeof received.event};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control;
+  header.msg_controllen = sizeof control;
+  ssize_t size = 0;
+  do {
+    size = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
+  } while (size < 0 && errno == EINTR);
+
+  if (size < 0) throw_errno("cannot hear the sandbox's init");
+  if (size == 0) throw SystemError(ECONNRESET, "cannot hear the sandbox's init");
+  const cmsghdr* rights = CMSG_FIRSTHDR(&header);
+  if (rights != nullptr && rights->cmsg_type == SCM_RIGHTS &&
+      rights->cmsg_len == CMSG_LEN(sizeof(int))) {
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(rights), sizeof fd);
+    received.fd.reset(fd);
+  }
+  if (size != sizeof received.event || received.event.magic != child::kProtocolMagic) {
+    throw SystemError(EBADMSG, "cannot understand the sandbox's init");
+  }
+  return received;
+}
+
+}  // namespace sbx::detail

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "launch/identity.hpp"
+
+namespace sbx::detail {
+
+/// A small file of the sandbox's /etc.
+struct EtcFile {
+  std::string path;  // absolute
+  std::string contents;
+};
+
+/// Something of the host's that the `host` root shows read-only.
+struct HostTree {
+  std::string path;
+};
+
+/// A symbolic link of the host's that the `host` root has too, such as /bin.
+struct HostLink {
+  std::string path;
+  std::string leads_to;
+};
+
+/// What the `host` root consists of: an allow-list. What is not named here is not there.
+struct HostRoot {
+  std::vector<HostTree> trees;
+  std::vector<HostLink> links;
+  std::vector<EtcFile> files;
+};
+
+/// Reads the host; with its name servers where these can be reached.
+HostRoot read_host_root(bool with_name_servers);
+
+/// The accounts inside: those of `passwd` and `group` (texts of such files), and `user` in any
+/// case.
+std::vector<EtcFile> account_files(const std::string& passwd, const std::string& group,
+                                   const User& user);
+
+/// The lines of a passwd or group file whose id is a system's (below 1000, or 65534): the others
+/// are people and tenants, who are nobody's business.
+std::string system_accounts(const std::string& text);
+
+/// /etc/hostname and /etc/hosts for a sandbox of that name.
+std::vector<EtcFile> host_name_files(const std::string& hostname);
+
+}  // namespace sbx::detail

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/outcome.hpp"
+
+#include <sys/wait.h>
+
+namespace sbx::detail {
+namespace {
+
+constexpr std::uint64_t kBlock = 512;  // the unit of ru_inblock and ru_oublock
+
+std::chrono::microseconds to_duration(const timeval& time) {
+  return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
+}
+
+}  // namespace
+
+Report report_from_status(int status) {
+  Report report;
+  if (WIFSIGNALED(status)) {
+    report.reason = ExitReason::kSignal;
+    report.signal = WTERMSIG(status);
+    report.status = 128 + report.signal;
+  } else {
+    report.status = WEXITSTATUS(status);
+  }
+  return report;
+}
+
+Report report_from_event(const child::Event& event) {
+  Report report = report_from_status(event.status);
+  if (event.cpu_time_up != 0) report.reason = ExitReason::kCpuTime;
+  report.cpu_user = std::chrono::microseconds(event.user_microseconds);
+  report.cpu_system = std::chrono::microseconds(event.system_microseconds);
+  report.rss_max_bytes = event.rss_max_kilobytes * 1024;
+  report.io_read_bytes = event.read_blocks * kBlock;
+  report.io_write_bytes = event.written_blocks * kBlock;
+  return report;
+}
+
+void add_usage(Report& report, const rusage& usage) {
+  report.cpu_user = to_duration(usage.ru_utime);
+  report.cpu_system = to_duration(usage.ru_stime);
+  report.rss_max_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+  report.io_read_bytes = static_cast<std::uint64_t>(usage.ru_inblock) * kBlock;
+  report.io_write_bytes = static_cast<std::uint64_t>(usage.ru_oublock) * kBlock;
+}
+
+}  // namespace sbx::detail

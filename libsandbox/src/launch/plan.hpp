@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "launch/child/setup.hpp"
+#include "launch/identity.hpp"
+#include "launch/program_block.hpp"
+#include "launch/step_list.hpp"
+#include "sbx/fd.hpp"
+#include "sbx/spec.hpp"
+
+namespace sbx::detail {
+
+/// How the ids of a file system are shown inside.
+enum class IdView {
+  kSame,     ///< the sandbox's own numbers
+  kSwapped,  ///< the same, but what is root's belongs to the program's user, and the other way
+             ///< round
+  kOwner,    ///< the owner of the tree becomes the program's user; nobody else has a number
+};
+
+/// A detached tree whose ids are shown through a map, once the sandbox's maps are known.
+struct IdMappedTree {
+  int fd = -1;
+  std::string path{};
+  IdView view = IdView::kSame;
+  std::uint32_t uid = 0;  ///< for IdView::kOwner
+  std::uint32_t gid = 0;
+  bool required = false;  ///< a file system that cannot do it is an error
+};
+
+/// A Spec made ready: everything opened, read and laid out that the child will need, which then
+/// only walks along it. Its parts point to each other, so it stays where it is.
+struct Plan {
+  Plan() = default;
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+  Plan(Plan&&) = delete;
+  Plan& operator=(Plan&&) = delete;
+  ~Plan() = default;
+
+  Identity identity;
+  std::uint64_t clone_flags = 0;
+  StepList skeleton;
+  StepList steps;
+  std::vector<UniqueFd> fds;  // what the child inherits
+  std::vector<IdMappedTree> id_mapped;
+  std::vector<int> passed_fds;
+  ProgramBlock program;
+  std::string hostname;
+  std::string cpu_limit;
+  child::Setup setup;
+};
+
+/// Fills an empty plan. Throws SystemError or std::invalid_argument; nothing is made by then that
+/// outlives the plan.
+void compile(const Spec& spec, Plan& plan);
+
+/// Fills in how the root of `spec` is built: steps, sources, layers.
+void plan_root(const Spec& spec, Plan& plan);
+
+/// Who a program is when its command does not say.
+struct Occupant {
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::vector<std::uint32_t> groups;
+  std::string home;
+};
+
+/// What a Program is made from for `command`; what a policy says is left out.
+ProgramParts command_parts(const Command& command, const Occupant& occupant);
+
+/// Adds the caller's descriptors that `command` passes, in the order of its inner numbers.
+void append_passed(const Command& command, std::vector<int>& fds);
+
+}  // namespace sbx::detail

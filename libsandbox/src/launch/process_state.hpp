@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+#include "sbx/fd.hpp"
+#include "sbx/process.hpp"
+
+namespace sbx {
+
+struct Process::State {
+  UniqueFd channel;   // to the init, about this program
+  UniqueFd terminal;  // the master side
+  int pid = 0;        // inside
+  std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
+  std::optional<Report> ended;
+};
+
+}  // namespace sbx

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a sandbox's root is built, as steps for the child: the root itself, its /dev, /proc and
+// places to write, then what the caller shows inside.
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <optional>
+#include <stdexcept>
+
+#include "launch/host_root.hpp"
+#include "launch/plan.hpp"
+#include "launch/source_path.hpp"
+#include "sys/error.hpp"
+#include "sys/raw.hpp"
+
+namespace sbx::detail {
+namespace {
+
+using child::Layer;
+using child::Step;
+using child::StepKind;
+
+constexpr std::uint64_t kQuiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+constexpr std::uint64_t kQuietReadOnly = kQuiet | MOUNT_ATTR_RDONLY;
+constexpr std::uint64_t kNoPrograms = kQuiet | MOUNT_ATTR_NOEXEC;
+
+/// Kernel state that a sandbox shares with the host: readable, never writable, whoever asks.
+constexpr const char* kReadOnlyPaths[] = {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq",
+                                          "/proc/bus", "/proc/fs"};
+
+/// Kernel state that says too much about the host or about other sandboxes.
+constexpr const char* kMaskedPaths[] = {
+    "/proc/acpi",        "/proc/asound",     "/proc/interrupts",    "/proc/kcore",
+    "/proc/key-users",   "/proc/keys",       "/proc/kmsg",          "/proc/kpagecgroup",
+    "/proc/kpagecount",  "/proc/kpageflags", "/proc/latency_stats", "/proc/pressure",
+    "/proc/sched_debug", "/proc/scsi",       "/proc/timer_list",    "/proc/timer_stats"};
+
+struct Device {
+  const char* name;
+  unsigned minor;
+  unsigned major;
+};
+
+constexpr Device kDevices[] = {{"/dev/null", 3, 1},   {"/dev/zero", 5, 1},    {"/dev/full", 7, 1},
+                               {"/dev/random", 8, 1}, {"/dev/urandom", 9, 1}, {"/dev/tty", 0, 5}};
+
+class RootPlanner {
+ public:
+  RootPlanner(const Spec& spec, Plan& plan) : spec_(spec), plan_(plan) {}
+
+  void run() {
+    open_root();
+    decide_layer();
+    if (root_view() == IdView::kSwapped) {
+      plan_.skeleton.own_by(user());
+      plan_.steps.own_by(user());
+    }
+    plan_skeleton();
+    plan_trees();
+    plan_scratch();
+    plan_proc();
+    plan_devices();
+    for (const MountPoint& mount : spec_.mounts) {
+      std::visit([this](const auto& point) { plan_mount(point); }, mount);
+    }
+    publish();
+  }
+
+ private:
+  [[nodiscard]] bool from_host() const { return spec_.root.directory.empty(); }
+
+  /// Lists go into the skeleton while the layer has not covered the root yet.
+  StepList& files() {
+    return from_host() && plan_.setup.layer_covers_root ? plan_.skeleton : plan_.steps;
+  }
+
+  [[nodiscard]] Owner user() const { return {plan_.identity.user.uid, plan_.identity.user.gid}; }
+
+  /// With a writable layer the program may write what was root's; the layer keeps that as root's.
+  [[nodiscard]] IdView root_view() const {
+    const bool writable = spec_.root.overlay != Root::Overlay::kNone;
+    return writable && plan_.identity.user.uid != 0 ? IdView::kSwapped : IdView::kSame;
+  }
+
+  /// Makes `source` known to the child: as a detached tree where the caller may make one, or as a
+  /// path that the child opens in its own namespace and compares.
+  child::Source show(SourcePath& source, std::optional<IdMappedTree> id_mapped) {
+    child::Source shown{
+        .tree = -1, .path = nullptr, .device = source.status.st_dev, .inode = source.status.st_ino};
+    if (!plan_.identity.privileged) {
+      shown.path = plan_.steps.keep(source.real);
+      return shown;
+    }
+    UniqueFd tree(static_cast<int>(
+        check(raw::open_tree(source.fd.get(), "",
+                             OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE),
+              "cannot take the mount of '{}'", printable(source.path))));
+    shown.tree = tree.get();
+    if (id_mapped && plan_.identity.user_namespace) {
+      id_mapped->fd = tree.get();
+      id_mapped->path = source.path;
+      plan_.id_mapped.push_back(*id_mapped);
+    }
+    plan_.fds.push_back(std::move(tree));
+    return shown;
+  }
+
+  void open_root() {
+    if (from_host()) return;
+    SourcePath root = open_source_path(spec_.root.directory, "use the root");
+    if (!root.is_directory()) {
+      throw SystemError(ENOTDIR, fmt::format("cannot use the root '{}'", printable(root.path)));
+    }
+    root_fd_.reset(::fcntl(root.fd.get(), F_DUPFD_CLOEXEC, 0));
+    plan_.setup.root = show(root, IdMappedTree{.view = root_view()});
+  }
+
+  [[nodiscard]] bool root_has(const std::filesystem::path& path) const {
+    const std::string relative = path.relative_path().native();
+    const UniqueFd found(
+        static_cast<int>(raw::openat2(root_fd_.get(), relative.c_str(), O_PATH | O_CLOEXEC,
+                                      RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)));
+    return static_cast<bool>(found);
+  }
+
+  /// A root that lacks a mount point gets a layer for it to be made in, and stays read-only.
+  [[nodiscard]] bool root_lacks_mount_point() const {
+    for (const char* needed : {"/proc", "/dev", "/tmp", "/var/tmp", "/run"}) {
+      if (!root_has(needed)) return true;
+    }
+    if (!root_has(plan_.identity.user.home)) return true;
+    for (const MountPoint& mount : spec_.mounts) {
+      const auto target = std::visit([](const auto& point) { return point.target; }, mount);
+      if (!root_has(target)) return true;
+    }
+    return false;
+  }
+
+  void decide_layer() {
+    child::Setup& setup = plan_.setup;
+    const Root& root = spec_.root;
+    setup.root_read_only = root.overlay == Root::Overlay::kNone;
+    if (root.overlay == Root::Overlay::kKeep) {
+      SourcePath directory = open_source_path(root.overlay_directory, "keep the overlay in");
+      if (!directory.is_directory()) {
+        throw SystemError(
+            ENOTDIR, fmt::format("cannot keep the overlay in '{}'", printable(directory.path)));
+      }
+      setup.layer = Layer::kDirectory;
+      setup.layer_source = show(directory, IdMappedTree{.view = root_view()});
+      setup.layer_covers_root = true;
+    } else if (root.overlay == Root::Overlay::kDiscard) {
+      setup.layer = Layer::kMemory;
+      setup.layer_covers_root = !from_host();  // the host root is a tmpfs already
+    } else if (!from_host() && root_lacks_mount_point()) {
+      setup.layer = Layer::kMemory;
+      setup.layer_covers_root = true;
+    }
+  }
+
+  void plan_skeleton() {
+    StepList& list = files();
+    for (const char* path : {"/dev", "/proc", "/etc", "/var"}) list.directory(path);
+    if (!from_host()) return;
+    host_ = read_host_root(spec_.network != Network::kNone);
+    for (const HostLink& link : host_.links) list.symlink(link.path, link.leads_to);
+    for (const EtcFile& file : host_.files) {
+      if (file.path == "/etc/passwd") {
+        passwd_ = file.contents;
+      } else if (file.path == "/etc/group") {
+        group_ = file.contents;
+      } else {
+        list.file(file.path, file.contents);
+      }
+    }
+    for (const EtcFile& file : account_files(passwd_, group_, plan_.identity.user))
+      list.file(file.path, file.contents);
+    for (const EtcFile& file : host_name_files(spec_.hostname)) list.file(file.path, file.contents);
+    list.symlink("/var/run", "/run");
+    for (const HostTree& tree : host_.trees) list.directory(tree.path);
+  }
+
+  void plan_trees() {
+    for (const HostTree& tree : host_.trees) {
+      SourcePath source = open_source_path(tree.path, "show");
+      Step& step = plan_.steps.add(StepKind::kBind, tree.path);
+      step.source = show(source, IdMappedTree{.view = root_view()});
+      step.text = plan_.steps.keep(tree.path);
+      step.attributes = kQuietReadOnly;
+      const bool programs = tree.path.find("/etc/") != 0;
+      if (programs && plan_.setup.layer != Layer::kNone) {
+        Step& overlay = plan_.steps.add(StepKind::kOverlay, tree.path);
+        overlay.text = plan_.steps.keep(std::filesystem::path(tree.path).filename().native());
+        overlay.attributes = kQuiet;
+      }
+    }
+  }
+
+  /// A place to write of the sandbox's own. On a given root these lie on a tmpfs that is first
+  /// mounted on /dev, and then covered by the real /dev.
+  void writable_place(const std::filesystem::path& path, std::uint32_t mode, Owner owner,
+                      std::uint64_t attributes) {
+    const std::filesystem::path stored = scratch_ / path.relative_path();
+    plan_.steps.directory(stored, mode, owner);
+    plan_.steps.directory(path);
+    plan_.steps.inside(stored, path, attributes);
+  }
+
+  void plan_scratch() {
+    StepList& list = plan_.steps;
+    if (from_host() && !plan_.setup.layer_covers_root) {
+      scratch_ = "/";
+    } else {
+      scratch_ = "/dev/.scratch";
+      list.filesystem("tmpfs", "/dev", kQuiet, {{"mode", "0755"}});
+      list.directory(scratch_);
+    }
+    writable_place("/tmp", 01777, {}, kQuiet);
+    writable_place("/var/tmp", 01777, {}, kQuiet);
+    writable_place("/run", 0755, user(), kQuiet);
+    if (plan_.identity.user.home != "/") {
+      writable_place(plan_.identity.user.home, 0750, user(), kQuiet);
+    }
+    if (!from_host()) plan_given_etc();
+    if (scratch_ != "/") {
+      list.directory(scratch_ / "dev");
+      list.inside(scratch_ / "dev", "/dev", MOUNT_ATTR_NOSUID);
+    }
+  }
+
+  /// A given root keeps its /etc, but for what depends on this sandbox.
+  void plan_given_etc() {
+    const auto given = [this](const char* path) {
+      const UniqueFd file(static_cast<int>(raw::openat2(root_fd_.get(), path, O_RDONLY | O_CLOEXEC,
+                                                        RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)));
+      std::string text(std::size_t{1} << 20, '\0');
+      const ssize_t size = file ? ::read(file.get(), text.data(), text.size()) : 0;
+      text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+      return text;
+    };
+    auto replaced = account_files(given("etc/passwd"), given("etc/group"), plan_.identity.user);
+    for (EtcFile& file : host_name_files(spec_.hostname)) replaced.push_back(std::move(file));
+    for (const EtcFile& file : replaced) {
+      const std::filesystem::path stored =
+          scratch_ / std::filesystem::path(file.path).relative_path();
+      plan_.steps.file(stored, file.contents);
+      if (plan_.setup.layer_covers_root) plan_.steps.file(file.path, "");
+      plan_.steps.inside(stored, file.path, kQuietReadOnly);
+      Step& step = plan_.steps.last();
+      step.optional = true;
+      step.follow = true;
+    }
+  }
+
+  void sysctl(const std::string& name, const std::string& value, bool optional) {
+    Step& step = plan_.steps.add(StepKind::kSysctl, "/proc/sys/" + name);
+    step.text = plan_.steps.keep(value);
+    step.size = value.size();
+    step.optional = optional;
+  }
+
+  void plan_proc() {
+    plan_.steps.filesystem("proc", "/proc", kNoPrograms);
+    if (spec_.network != Network::kHost) {
+      const IdMap& gids = plan_.identity.gids;
+      const std::uint32_t first = gids.empty() ? 0 : gids[0].inside;
+      const std::uint32_t last = gids.empty() ? 0x7fffffff : first + gids[0].count - 1;
+      sysctl("net/ipv4/ping_group_range", fmt::format("{} {}", first, last), true);
+      sysctl("net/ipv4/ip_unprivileged_port_start", "0", true);
+    }
+    for (const auto& [name, value] : spec_.ipc.sysctls()) sysctl(name, value, false);
+    if (plan_.identity.user_namespace) sysctl("user/max_user_namespaces", "0", true);
+    for (const char* path : kReadOnlyPaths) {
+      Step& step = plan_.steps.add(StepKind::kReadOnly, path);
+      step.attributes = kNoPrograms | MOUNT_ATTR_RDONLY;
+      step.optional = true;
+    }
+  }
+
+  void plan_devices() {
+    StepList& list = plan_.steps;
+    for (const Device& device : kDevices) {
+      list.device(device.name, device.name, makedev(device.major, device.minor));
+    }
+    for (const char* path : kMaskedPaths) {
+      Step& step = list.add(StepKind::kMask, path);
+      step.attributes = kNoPrograms | MOUNT_ATTR_RDONLY;
+      step.optional = true;
+    }
+    list.directory("/dev/pts");
+    std::vector<std::pair<std::string, std::string>> options = {
+        {"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}};
+    if (map_to_outside(plan_.identity.gids, 5)) options.emplace_back("gid", "5");
+    list.filesystem("devpts", "/dev/pts", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+                    std::move(options));
+    list.symlink("/dev/ptmx", "pts/ptmx");
+    list.symlink("/dev/fd", "/proc/self/fd");
+    list.symlink("/dev/stdin", "/proc/self/fd/0");
+    list.symlink("/dev/stdout", "/proc/self/fd/1");
+    list.symlink("/dev/stderr", "/proc/self/fd/2");
+    list.directory("/dev/mqueue", 01777);
+    list.filesystem("mqueue", "/dev/mqueue", kNoPrograms);
+    list.last().optional = true;  // a kernel without POSIX queues
+    plan_tmpfs("/dev/shm", {.target = "/dev/shm", .size_bytes = spec_.shm_bytes});
+  }
+
+  void plan_tmpfs(const std::filesystem::path& path, const Tmpfs& tmpfs) {
+    plan_.steps.directory(path);
+    std::vector<std::pair<std::string, std::string>> options = {
+        {"mode", fmt::format("{:o}", tmpfs.mode)}};
+    if (tmpfs.size_bytes != 0) options.emplace_back("size", std::to_string(tmpfs.size_bytes));
+    if (tmpfs.inodes != 0) options.emplace_back("nr_inodes", std::to_string(tmpfs.inodes));
+    options.emplace_back("uid", std::to_string(user().uid));
+    options.emplace_back("gid", std::to_string(user().gid));
+    plan_.steps.filesystem("tmpfs", path, kQuiet, std::move(options));
+  }
+
+  void plan_mount(const Tmpfs& tmpfs) { plan_tmpfs(checked_target(tmpfs.target), tmpfs); }
+
+  void plan_mount(const Bind& bind) {
+    const std::filesystem::path target = checked_target(bind.target);
+    SourcePath source = open_source_path(bind.source, "bind");
+    if (source.is_directory()) {
+      plan_.steps.directory(target);
+    } else {
+      plan_.steps.file(target, "");
+    }
+    const bool own = source.status.st_uid == ::geteuid();
+    const IdMappedTree id_mapped{.view = IdView::kOwner,
+                                 .uid = source.status.st_uid,
+                                 .gid = own ? ::getegid() : source.status.st_gid,
+                                 .required = !bind.read_only};
+    const child::Source shown = show(source, id_mapped);
+    Step& step = plan_.steps.add(StepKind::kBind, target);
+    step.source = shown;
+    step.text = plan_.steps.keep(bind.source.native());
+    step.follow = true;
+    step.attributes = bind.read_only ? kQuietReadOnly : kQuiet;
+  }
+
+  static std::filesystem::path checked_target(const std::filesystem::path& target) {
+    const std::filesystem::path normal = target.lexically_normal();
+    if (!target.is_absolute() || normal == "/") {
+      throw std::invalid_argument(fmt::format(
+          "the mount point '{}' is not an absolute path below '/'", printable(target.native())));
+    }
+    for (const char* kept : {"/proc", "/dev"}) {
+      if (normal == kept || normal.native().starts_with(std::string("/proc/"))) {
+        throw std::invalid_argument(fmt::format(
+            "nothing can be mounted on '{}': it is the sandbox's own", printable(target.native())));
+      }
+    }
+    return normal.has_filename() ? normal : normal.parent_path();
+  }
+
+  void publish() {
+    child::Setup& setup = plan_.setup;
+    std::vector<std::pair<std::string, std::string>> tmpfs = {{"mode", "0755"}};
+    if (root_view() == IdView::kSwapped) {
+      tmpfs.emplace_back("uid", std::to_string(user().uid));
+      tmpfs.emplace_back("gid", std::to_string(user().gid));
+    }
+    const auto& options = plan_.steps.keep_options(tmpfs);
+    setup.tmpfs_options = options.data();
+    setup.tmpfs_option_count = options.size();
+    setup.skeleton = plan_.skeleton.steps().data();
+    setup.skeleton_count = plan_.skeleton.steps().size();
+    setup.steps = plan_.steps.steps().data();
+    setup.step_count = plan_.steps.steps().size();
+  }
+
+  const Spec& spec_;
+  Plan& plan_;
+  UniqueFd root_fd_;
+  HostRoot host_;
+  std::string passwd_;
+  std::string group_;
+  std::filesystem::path scratch_;
+};
+
+}  // namespace
+
+void plan_root(const Spec& spec, Plan& plan) { RootPlanner(spec, plan).run(); }
+
+}  // namespace sbx::detail

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sbx/sandbox.hpp"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <stdexcept>
+
+#include "launch/control.hpp"
+#include "launch/failure.hpp"
+#include "launch/find.hpp"
+#include "launch/outcome.hpp"
+#include "launch/plan.hpp"
+#include "launch/process_state.hpp"
+#include "launch/start.hpp"
+#include "sys/error.hpp"
+#include "sys/raw.hpp"
+
+namespace sbx {
+
+using child::EventKind;
+using child::RequestKind;
+using detail::receive_event;
+using detail::ReceivedEvent;
+using detail::send_request;
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+constexpr milliseconds kForEver{-1};
+
+milliseconds left_until(Clock::time_point deadline) {
+  return std::max(milliseconds(0), std::chrono::ceil<milliseconds>(deadline - Clock::now()));
+}
+
+/// Waits for the answer to a request to start a program: its first event.
+ReceivedEvent expect_started(int socket, const Command& command) {
+  try {
+    ReceivedEvent received = receive_event(socket, kForEver).value();
+    if (received.event.kind == EventKind::kStarted) return received;
+    if (received.event.kind != EventKind::kFailed) {
+      throw SystemError(EBADMSG, "cannot understand the sandbox's init");
+    }
+    detail::throw_failure(
+        received.event.failure,
+        {.plan = nullptr, .program = command.argv[0], .workdir = command.workdir.native()});
+  } catch (const ExecError&) {
+    throw;
+  } catch (const SystemError& error) {
+    if (error.code().value() != ECONNRESET) throw;
+    throw SystemError(ECONNRESET, "cannot start a program in the sandbox",
+                      "its init has ended or refuses the request");
+  }
+}
+
+}  // namespace
+
+struct Sandbox::State {
+  State() = default;
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  State(State&&) = delete;
+  State& operator=(State&&) = delete;
+  ~State();
+
+  void require_init() const {
+    if (!control) throw std::invalid_argument("a sandbox without an init takes no requests");
+  }
+  void kill() const noexcept { raw::pidfd_send_signal(pidfd.get(), SIGKILL); }
+  void take_event(const ReceivedEvent& received);
+  void conclude();
+  bool reap(int& status, rusage& usage) const noexcept;
+
+  UniqueFd pidfd;
+  int pid = -1;
+  UniqueFd control;  // none without an init
+  UniqueFd terminal;
+  detail::ControlSocket listening;
+  detail::Occupant occupant;
+  Clock::time_point started = Clock::now();
+  std::optional<Report> main_ended;  // as the init told it
+  std::optional<Report> report;      // the whole story, once process 1 is gone
+  bool stopped = false;              // a stop that wait_change() has not told yet
+  bool owned = true;
+  bool timed_out = false;
+};
+
+Sandbox::State::~State() {
+  if (owned && !report) {
+    kill();
+    int status = 0;
+    rusage usage{};
+    reap(status, usage);
+  }
+  if (owned && listening.directory) {
+    ::unlinkat(listening.directory.get(), listening.name.c_str(), 0);
+  }
+}
+
+/// Waits for process 1. False when its status went to somebody else: it is not the caller's child,
+/// or the caller ignores SIGCHLD.
+bool Sandbox::State::reap(int& status, rusage& usage) const noexcept {
+  siginfo_t info{};
+  long result = 0;
+  do {
+    result = raw::waitid(P_PIDFD, pidfd.get(), &info, WEXITED | __WALL, &usage);
+  } while (result == -EINTR);
+  if (result < 0) return false;
+  status = info.si_code == CLD_EXITED ? info.si_status << 8 : info.si_status;
+  return true;
+}
+
+void Sandbox::State::take_event(const ReceivedEvent& received) {
+  if (received.event.kind == EventKind::kEnded) {
+    main_ended = detail::report_from_event(received.event);
+  }
+  if (received.event.kind == EventKind::kStopped) stopped = true;
+}
+
+/// Process 1 has ended, and everything with it: makes the report.
+void Sandbox::State::conclude() {
+  while (control && !main_ended) {
+    try {
+      const auto received = receive_event(control.get(), milliseconds(0));
+      if (!received) break;
+      take_event(*received);
+    } catch (const SystemError&) {
+      break;  // the init was killed before it could say anything
+    }
+  }
+  int status = SIGKILL;
+  rusage usage{};
+  const bool reaped = reap(status, usage);
+  report = main_ended ? *main_ended : detail::report_from_status(status);
+  if (reaped && !main_ended) detail::add_usage(*report, usage);
+  if (!reaped && !main_ended) report->message = "the exit status went to somebody else";
+  if (timed_out) report->reason = ExitReason::kTimeout;
+  report->wall = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - started);
+}
+
+Sandbox::Sandbox(std::unique_ptr<State> state) noexcept : state_(std::move(state)) {}
+Sandbox::Sandbox(Sandbox&&) noexcept = default;
+Sandbox& Sandbox::operator=(Sandbox&&) noexcept = default;
+Sandbox::~Sandbox() = default;
+
+Sandbox Sandbox::start(const Spec& spec) {
+  detail::Plan plan;
+  detail::compile(spec, plan);
+  auto state = std::make_unique<State>();
+  if (!spec.control_socket.empty()) {
+    state->listening = detail::bind_control_socket(spec.control_socket);
+    state->report = Report{};  // nothing to kill yet, should the start fail
+  }
+  detail::Started started =
+      detail::start_child(plan, spec, state->listening.socket ? state->listening.socket.get() : -1);
+  state->report.reset();
+  state->listening.socket.reset();
+  state->pidfd = std::move(started.pidfd);
+  state->pid = started.pid;
+  state->control = std::move(started.control);
+  state->terminal = std::move(started.terminal);
+  state->occupant = {.uid = plan.identity.user.uid,
+                     .gid = plan.identity.user.gid,
+                     .groups = plan.identity.user.groups,
+                     .home = plan.identity.user.home.native()};
+  if (!state->control) return Sandbox(std::move(state));
+  if (spec.command.argv.empty()) {
+    // Once the init answers, it also listens.
+    send_request(state->control.get(), {.kind = RequestKind::kHello});
+    receive_event(state->control.get(), kForEver);
+  } else {
+    state->terminal = expect_started(state->control.get(), spec.command).fd;
+  }
+  return Sandbox(std::move(state));
+}
+
+Sandbox Sandbox::open(const std::filesystem::path& control_socket) {
+  detail::Found found = detail::find_init(control_socket);
+  auto state = std::make_unique<State>();
+  state->owned = false;
+  state->pidfd = std::move(found.pidfd);
+  state->pid = found.pid;
+  state->control = std::move(found.control);
+  state->occupant = std::move(found.occupant);
+  return Sandbox(std::move(state));
+}
+
+Process Sandbox::exec(const Command& command) {
+  state_->require_init();
+  const detail::ProgramBlock block(detail::command_parts(command, state_->occupant));
+  const UniqueFd file = block.to_file();
+  detail::SocketPair channel = detail::make_socket_pair();
+  std::vector<int> fds = {file.get(), channel.theirs.get()};
+  detail::append_passed(command, fds);
+  send_request(state_->control.get(), {.kind = RequestKind::kSpawn}, fds);
+  channel.theirs.reset();
+
+  ReceivedEvent received = expect_started(channel.ours.get(), command);
+  auto state = std::make_unique<Process::State>();
+  state->channel = std::move(channel.ours);
+  state->terminal = std::move(received.fd);
+  state->pid = received.event.pid;
+  return Process(std::move(state));
+}
+
+void Sandbox::exec_main(const Command& command) {
+  state_->require_init();
+  const detail::ProgramBlock block(detail::command_parts(command, state_->occupant));
+  const UniqueFd file = block.to_file();
+  std::vector<int> fds = {file.get()};
+  detail::append_passed(command, fds);
+  send_request(state_->control.get(), {.kind = RequestKind::kMain}, fds);
+  ReceivedEvent received = expect_started(state_->control.get(), command);
+  state_->terminal = std::move(received.fd);
+  state_->started = Clock::now();
+}
+
+int Sandbox::fd() const noexcept { return state_->pidfd.get(); }
+
+int Sandbox::pid() const noexcept { return state_->pid; }
+
+int Sandbox::change_fd() const noexcept { return state_->control.get(); }
+
+Process::Change Sandbox::wait_change(milliseconds timeout) {
+  using Change = Process::Change;
+  State& state = *state_;
+  const auto deadline = Clock::now() + timeout;
+  bool listening = static_cast<bool>(state.control) && !state.main_ended;
+  while (!state.report) {
+    const milliseconds left = timeout.count() < 0 ? kForEver : left_until(deadline);
+    const int control = listening ? state.control.get() : -1;
+    if (!detail::wait_readable({state.pidfd.get(), control}, left)) return Change::kNone;
+    if (detail::wait_readable({state.pidfd.get()}, milliseconds(0))) {
+      state.conclude();
+      break;
+    }
+    try {
+      state.take_event(receive_event(control, milliseconds(0)).value());
+    } catch (const SystemError&) {
+      listening = false;  // it ends: the descriptor of the process will tell
+    }
+    if (state.main_ended) listening = false;
+    if (std::exchange(state.stopped, false)) return Change::kStopped;
+  }
+  return Change::kEnded;
+}
+
+std::optional<Report> Sandbox::wait_for(milliseconds timeout) {
+  const auto deadline = Clock::now() + timeout;
+  for (;;) {
+    const auto change = wait_change(timeout.count() < 0 ? kForEver : left_until(deadline));
+    if (change == Process::Change::kEnded) return state_->report;
+    if (change == Process::Change::kNone) return std::nullopt;
+  }
+}
+
+Report Sandbox::wait() { return wait_for(kForEver).value(); }
+
+Report Sandbox::wait_or_kill(milliseconds limit) {
+  if (auto report = wait_for(limit)) return *report;
+  state_->timed_out = true;
+  state_->kill();
+  return wait();
+}
+
+void Sandbox::signal(int signal, SignalTarget target) {
+  if (!state_->control) {
+    detail::check(raw::pidfd_send_signal(state_->pidfd.get(), signal), "cannot send signal {}",
+                  signal);
+    return;
+  }
+  const bool group = target == SignalTarget::kProcessGroup;
+  send_request(state_->control.get(), {.kind = RequestKind::kSignal,
+                                       .value = static_cast<std::uint32_t>(signal),
+                                       .flags = group ? child::Request::kGroup : 0U});
+}
+
+void Sandbox::kill() { state_->kill(); }
+
+std::optional<Terminal> Sandbox::take_terminal() {
+  if (!state_->terminal) return std::nullopt;
+  return Terminal(std::move(state_->terminal));
+}
+
+void Sandbox::release() {
+  state_->require_init();
+  send_request(state_->control.get(), {.kind = RequestKind::kRelease});
+  state_->owned = false;
+}
+
+}  // namespace sbx

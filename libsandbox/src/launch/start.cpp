@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The caller's side of a start: clone, id maps, and waiting until the child has executed.
+//
+// The child shares the caller's memory (CLONE_VM) until it executes, so that the cost does not grow
+// with the caller; it runs on a stack of its own and touches nothing but its Start.
+#include "launch/start.hpp"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/memfd.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <mutex>
+
+#include "kernel/namespace_cure.hpp"
+#include "launch/child/setup.hpp"
+#include "launch/control.hpp"
+#include "launch/failure.hpp"
+#include "launch/init_image.hpp"
+#include "sbx/namespace.hpp"
+#include "sys/error.hpp"
+#include "sys/raw.hpp"
+
+namespace sbx::detail {
+namespace {
+
+constexpr std::size_t kStackSize = std::size_t{64} << 10;
+constexpr unsigned kMemfdExec = 0x10;                        // MFD_EXEC, Linux 6.3
+constexpr std::uint64_t kClearSignalHandlers = 0x100000000;  // CLONE_CLEAR_SIGHAND
+
+/// What caller and child have in common.
+struct Start {
+  const child::Setup* setup = nullptr;
+  child::Failure failure{};
+  // The kernel clears it, and wakes who waits, when the child gives the shared memory up: when it
+  // executes or ends (CLONE_CHILD_CLEARTID).
+  std::uint32_t sharing = 1;
+};
+
+void run_child(void* argument) {
+  auto* start = static_cast<Start*>(argument);
+  start->failure = child::set_up(*start->setup);
+  raw::exit_group(125);
+}
+
+/// The dumpable flag belongs to the memory, which children share while they change identity. Each
+/// puts the value back at once; this remembers the value while any of them is under way, and makes
+/// sure of it afterwards.
+class DumpableFlag {
+ public:
+  DumpableFlag() {
+    const std::lock_guard lock(mutex());
+    if (users()++ == 0) value() = ::prctl(PR_GET_DUMPABLE);
+  }
+  DumpableFlag(const DumpableFlag&) = delete;
+  DumpableFlag& operator=(const DumpableFlag&) = delete;
+  DumpableFlag(DumpableFlag&&) = delete;
+  DumpableFlag& operator=(DumpableFlag&&) = delete;
+  ~DumpableFlag() {
+    const std::lock_guard lock(mutex());
+    if (--users() == 0 && ::prctl(PR_GET_DUMPABLE) != value()) {
+      ::prctl(PR_SET_DUMPABLE, value());
+    }
+  }
+
+  [[nodiscard]] static int saved() { return value(); }
+
+ private:
+  static std::mutex& mutex() {
+    static std::mutex instance;
+    return instance;
+  }
+  static int& users() {
+    static int count = 0;
+    return count;
+  }
+  static int& value() {
+    static int saved_value = 1;
+    return saved_value;
+  }
+};
+
+/// Holds every signal back, those of the C library included: a handler that ran in the child would
+/// run on the caller's memory.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    const std::uint64_t all = ~std::uint64_t{0};
+    raw::sigprocmask(SIG_SETMASK, &all, &saved_);
+  }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+  SignalsBlocked(SignalsBlocked&&) = delete;
+  SignalsBlocked& operator=(SignalsBlocked&&) = delete;
+  ~SignalsBlocked() { raw::sigprocmask(SIG_SETMASK, &saved_, nullptr); }
+
+ private:
+  std::uint64_t saved_ = 0;
+};
+
+/// The child until it has executed. Destroyed before, it is killed and reaped: the memory that it
+/// runs on may then go.
+class NewChild {
+ public:
+  explicit NewChild(const child::Setup& setup) : stack_(new char[kStackSize]) {
+    start_.setup = &setup;
+  }
+  NewChild(const NewChild&) = delete;
+  NewChild& operator=(const NewChild&) = delete;
+  NewChild(NewChild&&) = delete;
+  NewChild& operator=(NewChild&&) = delete;
+  ~NewChild() {
+    if (!pidfd_) return;
+    raw::pidfd_send_signal(pidfd_.get(), SIGKILL);
+    reap();
+  }
+
+  void clone(std::uint64_t namespaces);
+  void wait_until_executed();
+  [[nodiscard]] int pid() const { return pid_; }
+  [[nodiscard]] const child::Failure& failure() const { return start_.failure; }
+  [[nodiscard]] UniqueFd take_pidfd() { return std::move(pidfd_); }
+
+ private:
+  void reap() const {
+    // __WALL: a child that has not executed ends without a signal, and waits for who asks for it.
+    while (raw::waitid(P_PIDFD, pidfd_.get(), nullptr, WEXITED | __WALL, nullptr) == -EINTR) {
+    }
+  }
+
+  std::unique_ptr<char[]> stack_;
+  Start start_;
+  UniqueFd pidfd_;
+  int pid_ = -1;
+};
+
+void NewChild::clone(std::uint64_t namespaces) {
+  int pidfd = -1;
+  clone_args arguments{};
+  arguments.flags =
+      namespaces | CLONE_VM | CLONE_PIDFD | CLONE_CHILD_CLEARTID | kClearSignalHandlers;
+  arguments.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
+  arguments.child_tid = reinterpret_cast<std::uint64_t>(&start_.sharing);
+  arguments.stack = reinterpret_cast<std::uint64_t>(stack_.get());
+  arguments.stack_size = kStackSize;
+  long result = 0;
+  {
+    const SignalsBlocked blocked;
+    result = raw::clone3(&arguments, sizeof arguments, run_child, &start_);
+  }
+  if (result < 0) {
+    throw SystemError(static_cast<int>(-result), "cannot create the sandbox's namespaces",
+                      user_namespace_cure(static_cast<int>(-result)));
+  }
+  pid_ = static_cast<int>(result);
+  pidfd_.reset(pidfd);
+}
+
+void NewChild::wait_until_executed() {
+  const std::atomic_ref<std::uint32_t> sharing(start_.sharing);
+  while (sharing.load() != 0) raw::futex(&start_.sharing, FUTEX_WAIT, 1);
+}
+
+UniqueFd make_init_file() {
+  long result = raw::memfd_create("sbx-init", MFD_CLOEXEC | MFD_ALLOW_SEALING | kMemfdExec);
+  if (result == -EINVAL) result = raw::memfd_create("sbx-init", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  UniqueFd file(static_cast<int>(check(result, "cannot make a memory file for the init")));
+  const auto image = init_image();
+  const long written =
+      check(raw::write(file.get(), image.data(), image.size()), "cannot write the init");
+  if (static_cast<std::size_t>(written) != image.size()) {
+    throw SystemError(EIO, "cannot write the init");
+  }
+  // Whoever reaches the file, by /proc/PID/exe for instance, cannot change what others execute.
+  const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+  check(raw::fcntl(file.get(), F_ADD_SEALS, seals), "cannot seal the init");
+  return file;
+}
+
+/// `map` with the numbers inside of `a` and `b` exchanged.
+IdMap with_swapped(const IdMap& map, std::uint32_t a, std::uint32_t b) {
+  IdMap swapped;
+  for (const IdRange& range : map) {
+    std::uint32_t next = range.inside;
+    const std::uint32_t end = range.inside + range.count;
+    const auto add_until = [&](std::uint32_t stop) {
+      if (stop <= next) return;
+      swapped.push_back({next, range.outside + (next - range.inside), stop - next});
+      next = stop;
+    };
+    for (const std::uint32_t single : {std::min(a, b), std::max(a, b)}) {
+      if (single < next || single >= end) continue;
+      add_until(single);
+      const std::uint32_t shown = single == a ? b : a;
+      swapped.push_back({shown, range.outside + (single - range.inside), 1});
+      ++next;
+    }
+    add_until(end);
+  }
+  return swapped;
+}
+
+/// The user namespace whose maps show the tree's ids as its view says.
+Namespace namespace_for(const IdMappedTree& tree, const Identity& identity, int pid) {
+  switch (tree.view) {
+    case IdView::kSame:
+      break;
+    case IdView::kSwapped:
+      return Namespace::create_user(with_swapped(identity.uids, 0, identity.user.uid),
+                                    with_swapped(identity.gids, 0, identity.user.gid));
+    case IdView::kOwner: {
+      const auto uid = map_to_outside(identity.uids, identity.user.uid).value();
+      const auto gid = map_to_outside(identity.gids, identity.user.gid).value();
+      return Namespace::create_user({{.inside = tree.uid, .outside = uid, .count = 1}},
+                                    {{.inside = tree.gid, .outside = gid, .count = 1}});
+    }
+  }
+  return Namespace::of(pid, NamespaceKind::kUser);
+}
+
+void apply_id_maps(const Plan& plan, int pid) {
+  if (!plan.identity.user_namespace) return;
+  write_id_maps(pid, plan.identity.uids, plan.identity.gids);
+  for (const IdMappedTree& tree : plan.id_mapped) {
+    const Namespace view = namespace_for(tree, plan.identity, pid);
+    mount_attr change{.attr_set = MOUNT_ATTR_IDMAP,
+                      .attr_clr = 0,
+                      .propagation = 0,
+                      .userns_fd = static_cast<std::uint64_t>(view.fd())};
+    const long result =
+        raw::mount_setattr(tree.fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof change);
+    if (result < 0 && tree.required) {
+      throw SystemError(
+          static_cast<int>(-result),
+          fmt::format("cannot show '{}' with the sandbox's ids", printable(tree.path)),
+          "its file system cannot do it: bind it read-only, or use the host's ids");
+    }
+  }
+}
+
+/// What the init is told before it exists: it reads it first.
+void queue_requests(Plan& plan, const Spec& spec, int control) {
+  const UniqueFd block = plan.program.to_file();
+  send_request(control, {.kind = child::RequestKind::kPolicy}, {block.get()});
+  if (spec.command.argv.empty()) return;
+  std::vector<int> fds = {block.get()};
+  fds.insert(fds.end(), plan.passed_fds.begin(), plan.passed_fds.end());
+  send_request(control, {.kind = child::RequestKind::kMain}, fds);
+}
+
+UniqueFd receive_terminal(int socket) {
+  char byte = 0;
+  iovec part{.iov_base = &byte, .iov_len = 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control;
+  header.msg_controllen = sizeof control;
+  if (::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) < 0) {
+    throw_errno("cannot receive the terminal");
+  }
+  const cmsghdr* rights = CMSG_FIRSTHDR(&header);
+  if (rights == nullptr || rights->cmsg_type != SCM_RIGHTS) {
+    throw SystemError(EBADMSG, "cannot receive the terminal");
+  }
+  return UniqueFd(*reinterpret_cast<const int*>(CMSG_DATA(rights)));
+}
+
+}  // namespace
+
+ControlSocket bind_control_socket(const std::filesystem::path& path) {
+  ControlSocket bound;
+  const std::filesystem::path directory = path.has_parent_path() ? path.parent_path() : ".";
+  bound.directory.reset(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!bound.directory) throw_errno("cannot open '{}'", printable(directory.native()));
+  bound.socket.reset(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!bound.socket) throw_errno("cannot make a socket");
+
+  // By way of the directory's descriptor, because an address holds only 108 bytes.
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string name =
+      fmt::format("/proc/self/fd/{}/{}", bound.directory.get(), path.filename().native());
+  if (name.size() >= sizeof address.sun_path) {
+    throw SystemError(ENAMETOOLONG, fmt::format("cannot bind '{}'", printable(path.native())));
+  }
+  name.copy(address.sun_path, name.size());
+  if (::bind(bound.socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
+    throw_errno("cannot bind '{}'", printable(path.native()));
+  }
+  bound.name = path.filename().native();
+  return bound;
+}
+
+Started start_child(Plan& plan, const Spec& spec, int listening) {
+  const DumpableFlag dumpable;
+  const SocketPair sync = make_socket_pair();
+  child::Setup& setup = plan.setup;
+  setup.dumpable = DumpableFlag::saved();
+  setup.sync_fd = sync.theirs.get();
+  setup.caller_sync_fd = sync.ours.get();
+  setup.listen_fd = listening;
+
+  SocketPair control;
+  UniqueFd init_file;
+  if (spec.init == Init::kYes) {
+    init_file = make_init_file();
+    control = make_socket_pair();
+    queue_requests(plan, spec, control.ours.get());
+    setup.init_image = init_file.get();
+    setup.control_fd = control.theirs.get();
+  } else {
+    setup.program = plan.program.relocated();
+    setup.passed_fds = plan.passed_fds.data();
+  }
+
+  NewChild child(setup);
+  child.clone(plan.clone_flags);
+  control.theirs.reset();
+  apply_id_maps(plan, child.pid());
+  const char go = 1;
+  if (::send(sync.ours.get(), &go, 1, MSG_NOSIGNAL) < 0) throw_errno("cannot start the child");
+  child.wait_until_executed();
+  if (child.failure()) {
+    throw_failure(child.failure(),
+                  {.plan = &plan,
+                   .program = spec.command.argv.empty() ? "" : spec.command.argv[0],
+                   .workdir = spec.command.workdir.native()});
+  }
+  UniqueFd terminal;
+  if (spec.init == Init::kNone && spec.command.terminal)
+    terminal = receive_terminal(sync.ours.get());
+  return {.pidfd = child.take_pidfd(),
+          .pid = child.pid(),
+          .control = std::move(control.ours),
+          .terminal = std::move(terminal)};
+}
+
+}  // namespace sbx::detail

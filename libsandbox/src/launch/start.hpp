@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "launch/plan.hpp"
+#include "sbx/fd.hpp"
+#include "sbx/spec.hpp"
+
+namespace sbx::detail {
+
+/// Process 1 of a new sandbox, at the moment when it has executed the init, or the program.
+struct Started {
+  UniqueFd pidfd;
+  int pid = -1;
+  UniqueFd control;   // to the init; none without one
+  UniqueFd terminal;  // the master side of the program's; only without an init
+};
+
+/// A socket that the init is to listen on, bound to its path.
+struct ControlSocket {
+  UniqueFd socket;
+  UniqueFd directory;  // where it lies, for taking it away
+  std::string name;
+};
+ControlSocket bind_control_socket(const std::filesystem::path& path);
+
+/// Carries `plan` out. `listening` is the socket for the init, or -1. Throws SystemError or
+/// ExecError; no process is left then.
+Started start_child(Plan& plan, const Spec& spec, int listening);
+
+}  // namespace sbx::detail

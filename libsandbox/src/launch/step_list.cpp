@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/step_list.hpp"
+
+#include <linux/mount.h>
+
+namespace sbx::detail {
+
+const char* StepList::keep(std::string text) {
+  return texts_.emplace_back(std::move(text)).c_str();
+}
+
+const std::vector<child::Option>& StepList::keep_options(
+    const std::vector<std::pair<std::string, std::string>>& options) {
+  std::vector<child::Option>& kept = options_.emplace_back();
+  for (const auto& [key, value] : options) {
+    kept.push_back({.key = keep(key), .value = value.empty() ? nullptr : keep(value)});
+  }
+  return kept;
+}
+
+child::Step& StepList::add(child::StepKind kind, const std::filesystem::path& path) {
+  child::Step& step = steps_.emplace_back();
+  step.kind = kind;
+  step.target = keep(path.relative_path().native());
+  return step;
+}
+
+void StepList::directory(const std::filesystem::path& path, std::uint32_t mode,
+                         std::optional<Owner> owner) {
+  const std::filesystem::path relative = path.relative_path();
+  if (relative.empty() || made_.contains(relative.native())) return;
+  directory(relative.parent_path());
+  child::Step& step = add(child::StepKind::kDirectory, relative);
+  step.mode = mode;
+  step.uid = owner.value_or(owner_).uid;
+  step.gid = owner.value_or(owner_).gid;
+  made_.insert(relative.native());
+}
+
+void StepList::file(const std::filesystem::path& path, std::string contents,
+                    std::optional<Owner> owner) {
+  directory(path.parent_path());
+  child::Step& step = add(child::StepKind::kFile, path);
+  step.size = contents.size();
+  step.text = keep(std::move(contents));
+  step.mode = 0644;
+  step.uid = owner.value_or(owner_).uid;
+  step.gid = owner.value_or(owner_).gid;
+}
+
+void StepList::symlink(const std::filesystem::path& path, const std::string& leads_to) {
+  directory(path.parent_path());
+  add(child::StepKind::kSymlink, path).text = keep(leads_to);
+}
+
+void StepList::filesystem(const char* type, const std::filesystem::path& path,
+                          std::uint64_t attributes,
+                          std::vector<std::pair<std::string, std::string>> options) {
+  child::Step& step = add(child::StepKind::kFilesystem, path);
+  step.text = type;
+  step.attributes = attributes;
+  const auto& kept = keep_options(options);
+  step.options = kept.data();
+  step.option_count = kept.size();
+}
+
+void StepList::device(const std::filesystem::path& path, const char* outside,
+                      std::uint64_t number) {
+  child::Step& step = add(child::StepKind::kDevice, path);
+  step.text = outside;
+  step.source.device = number;
+  step.attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
+}
+
+void StepList::inside(const std::filesystem::path& from, const std::filesystem::path& path,
+                      std::uint64_t attributes) {
+  child::Step& step = add(child::StepKind::kInside, path);
+  step.text = keep(from.relative_path().native());
+  step.attributes = attributes;
+}
+
+}  // namespace sbx::detail
