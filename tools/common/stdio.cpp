@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/stdio.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <string_view>
+
+#include "common/units.hpp"
+#include "sys/error.hpp"
+
+namespace tools {
+
+using sbx::UniqueFd;
+using sbx::detail::printable;
+using sbx::detail::throw_errno;
+
+void fill_standard_descriptors() {
+  for (;;) {
+    const int fd = ::open("/dev/null", O_RDWR);
+    if (fd < 0) throw_errno("cannot open '/dev/null'");
+    if (fd <= 2) continue;
+    ::close(fd);
+    return;
+  }
+}
+
+void detach_standard_descriptors() {
+  const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!null) throw_errno("cannot open '/dev/null'");
+  for (const int fd : {0, 1, 2}) {
+    struct stat status {};
+    const bool file = fd != 0 && ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+    if (!file && ::dup2(null.get(), fd) < 0) throw_errno("cannot detach descriptor {}", fd);
+  }
+}
+
+UniqueFd open_report(const std::string& where) {
+  // Links, but the caller's own: they lead to his descriptors.
+  const std::string_view place = where == "/dev/stdout"   ? "fd:1"
+                                 : where == "/dev/stderr" ? "fd:2"
+                                                          : std::string_view(where);
+  constexpr std::string_view kDescriptor = "fd:";
+  if (place.starts_with(kDescriptor)) {
+    const std::string digits(place.substr(kDescriptor.size()));
+    UniqueFd copy(::fcntl(static_cast<int>(parse_number(digits, 0, 65535)), F_DUPFD_CLOEXEC, 3));
+    if (!copy) throw_errno("cannot write the report to '{}'", where);
+    return copy;
+  }
+  UniqueFd file(
+      ::open(where.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0666));
+  if (!file) throw_errno("cannot write the report to '{}'", printable(where));
+  return file;
+}
+
+void write_all(int fd, const std::string& text, const std::string& name) {
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const ssize_t count = ::write(fd, rest.data(), rest.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw_errno("cannot write '{}'", printable(name));
+    rest.remove_prefix(static_cast<std::size_t>(count));
+  }
+}
+
+}  // namespace tools

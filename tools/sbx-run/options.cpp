@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The command line as a table: each flag with its group, its place in Arguments and its line of
+// help.
+#include "sbx-run/options.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <stdexcept>
+
+#include "common/units.hpp"
+#include "sys/error.hpp"
+
+namespace sbx_run {
+namespace {
+
+constexpr const char* kDescription =
+    "Runs COMMAND in a sandbox of its own: its own processes, files, network, users and IPC.\n"
+    "What is not asked for is closed. The exit status is the command's; 124: out of time;\n"
+    "125: the sandbox could not be made; 126, 127: the command cannot be executed, is not there.";
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  Judge a submission: two seconds, no network, nothing but its own folder, a report.\n"
+    "    sbx-run --timeout 2s --cpu-time 1s --seccomp strict --ro-bind ./submission:/box \\\n"
+    "            --workdir /box --report result.json -- ./solution < input > output\n"
+    "  A private redis, and a client that joins it later.\n"
+    "    sbx-run --name cache --detach -- redis-server --save ''\n"
+    "    sbx-run --enter cache -- redis-cli incr visits";
+
+constexpr const char* kRoot = "Root file system and mounts";
+constexpr const char* kIdentity = "Identity and environment";
+constexpr const char* kLimits = "Limits";
+constexpr const char* kNetwork = "Network";
+constexpr const char* kPrivileges = "Privileges";
+constexpr const char* kBehaviour = "Behaviour";
+constexpr const char* kHelp = "Help";
+
+struct TextFlag {
+  const char* group;
+  const char* name;
+  std::string Arguments::*place;
+  const char* value;
+  const char* help;
+};
+
+constexpr TextFlag kTexts[] = {
+    {kRoot, "--rootfs", &Arguments::rootfs, "DIR",
+     "make DIR the root, read-only (default: the host's programs)"},
+    {kIdentity, "--user", &Arguments::user, "NAME|UID[:GID]", "who the command is inside"},
+    {kIdentity, "--hostname", &Arguments::hostname, "NAME",
+     "the name of the machine (default: sandbox)"},
+    {kIdentity, "--workdir", &Arguments::workdir, "DIR",
+     "start in DIR (default: here, where it is there inside)"},
+    {kIdentity, "--userns", &Arguments::userns, "auto|MAP|host",
+     "ids: INSIDE:OUTSIDE:COUNT[,...], or the host's"},
+    {kLimits, "--memory", &Arguments::memory, "SIZE", "most memory (not in this version)"},
+    {kLimits, "--swap", &Arguments::swap, "SIZE", "most swap (not in this version)"},
+    {kLimits, "--cpus", &Arguments::cpus, "N",
+     "most processors, 0.5 for half of one (not in this version)"},
+    {kLimits, "--cpu-weight", &Arguments::cpu_weight, "N",
+     "share of busy processors, 1 to 10000 (not in this version)"},
+    {kLimits, "--pids", &Arguments::pids, "N", "most processes (not in this version)"},
+    {kLimits, "--timeout", &Arguments::timeout, "TIME",
+     "kill everything after TIME (500ms, 10s, 5m), status 124"},
+    {kLimits, "--cpu-time", &Arguments::cpu_time, "TIME",
+     "kill everything after TIME of processor time"},
+    {kNetwork, "--net", &Arguments::network, "none|host|user",
+     "none: loopback only (default); user: out by pasta"},
+    {kPrivileges, "--seccomp", &Arguments::seccomp, "default|strict|none|FILE",
+     "the filter of system calls"},
+    {kBehaviour, "--name", &Arguments::name, "NAME", "let others find the sandbox by this name"},
+    {kBehaviour, "--enter", &Arguments::enter, "NAME",
+     "run the command in the running sandbox NAME"},
+    {kBehaviour, "--config", &Arguments::config, "FILE",
+     "read [sandbox] and [network] of a vassal file first"},
+    {kBehaviour, "--report", &Arguments::report, "FILE|fd:N",
+     "write how it ended, as one JSON object"},
+    {kBehaviour, "--run-dir", &Arguments::run_dir, "DIR",
+     "where names are kept (SBX_RUN_DIR, /run/sandbox)"},
+};
+
+struct ListFlag {
+  const char* group;
+  const char* name;
+  std::vector<std::string> Arguments::*place;
+  const char* prefix;  // says which flag a value of a shared list came from
+  const char* value;
+  const char* help;
+};
+
+constexpr ListFlag kLists[] = {
+    {kRoot, "--bind", &Arguments::mounts, "bind ", "SRC[:DST]",
+     "show SRC inside, writable (DST: the same path)"},
+    {kRoot, "--ro-bind", &Arguments::mounts, "ro-bind ", "SRC[:DST]", "show SRC inside, read-only"},
+    {kRoot, "--tmpfs", &Arguments::mounts, "tmpfs ", "DST[:SIZE]", "an empty place in memory"},
+    {kIdentity, "--env", &Arguments::environment, "", "NAME=VALUE", "set a variable"},
+    {kIdentity, "--keep-env", &Arguments::kept_environment, "", "NAME",
+     "keep a variable of the caller's"},
+    {kLimits, "--rlimit", &Arguments::rlimits, "", "NAME=SOFT[:HARD]",
+     "a limit of each process, such as nofile=256"},
+    {kLimits, "--io-read", &Arguments::io, "", "DEV:RATE",
+     "most bytes read a second (not in this version)"},
+    {kLimits, "--io-write", &Arguments::io, "", "DEV:RATE",
+     "most bytes written a second (not in this version)"},
+    {kNetwork, "--publish", &Arguments::bridge_only, "--publish ", "[IP:]HOST:INNER[/udp]",
+     "(not in this version)"},
+    {kNetwork, "--allow", &Arguments::bridge_only, "--allow ", "CIDR[:PORT]",
+     "(not in this version)"},
+    {kNetwork, "--deny", &Arguments::bridge_only, "--deny ", "CIDR", "(not in this version)"},
+    {kNetwork, "--rate", &Arguments::bridge_only, "--rate ", "RATE", "(not in this version)"},
+    {kPrivileges, "--cap-add", &Arguments::capabilities, "+", "NAME",
+     "give a capability, over the sandbox's own ids"},
+    {kPrivileges, "--cap-drop", &Arguments::capabilities, "-", "NAME|all",
+     "take a capability away"},
+};
+
+struct Switch {
+  const char* group;
+  const char* name;
+  bool Arguments::*place;
+  bool value;
+  const char* help;
+};
+
+constexpr Switch kSwitches[] = {
+    {kPrivileges, "--allow-new-privs", &Arguments::allow_new_privileges, true,
+     "let set-user-id programs work, for the sandbox's own ids"},
+    {kBehaviour, "--detach", &Arguments::detach, true,
+     "go on in the background once the command runs"},
+    {kBehaviour, "--tty", &Arguments::tty, true, "put the command on a terminal of its own"},
+    {kBehaviour, "--init", &Arguments::init, true, "a tiny init is process 1 (default)"},
+    {kBehaviour, "--no-init", &Arguments::init, false, "the command itself is process 1"},
+    {kBehaviour, "--dry-run", &Arguments::dry_run, true, "say what would be done, and do nothing"},
+    {kBehaviour, "--verbose", &Arguments::verbose, true, "say what is done"},
+};
+
+/// CLI11 does not know of the command that comes after the options.
+class Help : public CLI::Formatter {
+ public:
+  Help() { column_width(38); }
+  std::string make_usage(const CLI::App* /*app*/, std::string /*name*/) const override {
+    return "Usage: sbx-run [OPTIONS] [--] COMMAND [ARG]...\n";
+  }
+};
+
+void define(CLI::App& app, Arguments& arguments) {
+  for (const TextFlag& flag : kTexts) {
+    app.add_option(flag.name, arguments.*flag.place, flag.help)
+        ->type_name(flag.value)
+        ->group(flag.group);
+  }
+  for (const ListFlag& flag : kLists) {
+    const auto keep = [&arguments, flag](const std::string& value) {
+      (arguments.*flag.place).push_back(flag.prefix + value);
+    };
+    app.add_option_function<std::string>(flag.name, keep, flag.help)
+        ->type_name(flag.value)
+        ->group(flag.group)
+        ->multi_option_policy(CLI::MultiOptionPolicy::Throw)
+        ->trigger_on_parse();
+  }
+  for (const Switch& flag : kSwitches) {
+    app.add_flag_callback(
+           flag.name, [&arguments, flag] { arguments.*flag.place = flag.value; }, flag.help)
+        ->group(flag.group)
+        ->trigger_on_parse();
+  }
+  app.add_flag("--overlay", arguments.overlay,
+               "[=DIR] a writable layer, thrown away, or kept in DIR")
+      ->group(kRoot);
+  app.add_flag("--ksm", arguments.ksm,
+               "[=deep] merge equal memory with other sandboxes; deep: no address randomisation")
+      ->group(kLimits);
+  app.set_help_flag("--help", "print this and exit")->group(kHelp);
+  app.set_version_flag("--version", "sbx-run " SBX_VERSION)->group(kHelp);
+  app.footer(kExamples);
+  app.prefix_command();
+}
+
+/// "--overlay DIR" is two words, and so is "--overlay COMMAND". The word is DIR when it is a
+/// directory, or when "--" comes after it.
+std::vector<std::string> join_overlay(int argc, char** argv) {
+  std::vector<std::string> words;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const bool last = i + 1 >= argc;
+    words.push_back(word);
+    if (word == "--" || last) {
+      words.insert(words.end(), argv + i + 1, argv + argc);
+      break;
+    }
+    if (word != "--overlay" || argv[i + 1][0] == '-') continue;
+    std::error_code ignored;
+    const bool separated = i + 2 < argc && std::string(argv[i + 2]) == "--";
+    if (separated || std::filesystem::is_directory(argv[i + 1], ignored)) {
+      words.back() += std::string("=") + argv[++i];
+    }
+  }
+  return words;
+}
+
+std::vector<std::string> command_in(std::vector<std::string> words) {
+  const bool separated = !words.empty() && words.front() == "--";
+  if (separated) words.erase(words.begin());
+  if (words.empty()) throw std::invalid_argument("no command given");
+  if (!separated && words.front().starts_with('-')) {
+    throw std::invalid_argument(
+        fmt::format("unknown option '{}'", sbx::detail::printable(words.front())));
+  }
+  return words;
+}
+
+}  // namespace
+
+Parsed parse(int argc, char** argv) {
+  Parsed parsed;
+  CLI::App app{kDescription, "sbx-run"};
+  app.formatter(std::make_shared<Help>());
+  define(app, parsed.arguments);
+  std::vector<std::string> words = join_overlay(argc, argv);
+  std::reverse(words.begin(), words.end());  // as CLI11 wants them
+  try {
+    app.parse(std::move(words));
+    parsed.arguments.command = command_in(app.remaining());
+  } catch (const CLI::Success& success) {
+    parsed.exit_status = app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    throw std::invalid_argument(sbx::detail::printable(error.what()));
+  }
+  return parsed;
+}
+
+}  // namespace sbx_run

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sbx-run/pasta.hpp"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "sbx/fd.hpp"
+#include "sys/error.hpp"
+#include "sys/number.hpp"
+#include "sys/proc_file.hpp"
+
+namespace sbx_run {
+namespace {
+
+using sbx::UniqueFd;
+
+/// A file that pasta writes its pid to, removed with this object.
+class PidFile {
+ public:
+  PidFile() {
+    fd_.reset(::mkostemp(path_.data(), O_CLOEXEC));
+    if (!fd_) sbx::detail::throw_errno("cannot make a file for pasta's pid");
+  }
+  PidFile(const PidFile&) = delete;
+  PidFile& operator=(const PidFile&) = delete;
+  PidFile(PidFile&&) = delete;
+  PidFile& operator=(PidFile&&) = delete;
+  ~PidFile() { ::unlink(path_.c_str()); }
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+  [[nodiscard]] pid_t pid() const {
+    std::array<char, 16> text{};
+    const ssize_t size = ::pread(fd_.get(), text.data(), text.size(), 0);
+    std::string_view digits(text.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+    while (digits.ends_with('\n')) digits.remove_suffix(1);
+    const auto pid = sbx::detail::parse_unsigned(digits, 4194304);
+    return pid ? static_cast<pid_t>(*pid) : -1;
+  }
+
+ private:
+  std::string path_ = "/tmp/sbx-pasta-XXXXXX";
+  UniqueFd fd_;
+};
+
+/// Runs `words` with its words on standard error kept; returns these and its exit status.
+struct Ended {
+  int status = 0;
+  std::string said;
+};
+
+Ended run_and_listen(const std::vector<std::string>& words) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) < 0) sbx::detail::throw_errno("cannot make a pipe");
+  const UniqueFd listen(ends[0]);
+  UniqueFd speak(ends[1]);
+  std::vector<char*> argv;
+  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  const pid_t child = ::fork();
+  if (child < 0) sbx::detail::throw_errno("cannot start '{}'", words[0]);
+  if (child == 0) {
+    const int null = ::open("/dev/null", O_RDWR);
+    ::dup2(null, 0);
+    ::dup2(null, 1);
+    ::dup2(speak.get(), 2);
+    ::execvp(argv[0], argv.data());
+    ::_exit(127);
+  }
+  speak.reset();
+  Ended ended;
+  // It goes into the background with the pipe closed; so this ends when it is up.
+  ::waitpid(child, &ended.status, 0);
+  std::array<char, 4096> text{};
+  ::fcntl(listen.get(), F_SETFL, O_NONBLOCK);
+  const ssize_t size = ::read(listen.get(), text.data(), text.size());
+  if (size > 0) ended.said.assign(text.data(), static_cast<std::size_t>(size));
+  return ended;
+}
+
+std::string last_line(std::string text) {
+  while (text.ends_with('\n')) text.pop_back();
+  const std::size_t start = text.rfind('\n');
+  return start == std::string::npos ? text : text.substr(start + 1);
+}
+
+}  // namespace
+
+Pasta::Pasta(pid_t pid) {
+  const PidFile pid_file;
+  std::vector<std::string> words = {"pasta", "--config-net", "--quiet", "--no-map-gw"};
+  // No port of the sandbox is opened outside, and none of the host's loopback inside.
+  for (const char* direction : {"-t", "-u", "-T", "-U"}) {
+    words.insert(words.end(), {direction, "none"});
+  }
+  words.insert(words.end(), {"--pid", pid_file.path()});
+  if (::geteuid() == 0) words.insert(words.end(), {"--runas", "0:0"});
+  words.push_back(std::to_string(pid));
+  const Ended ended = run_and_listen(words);
+  if (WIFEXITED(ended.status) && WEXITSTATUS(ended.status) == 127) {
+    throw sbx::SystemError(ENOENT, "cannot execute 'pasta'", "install the package passt");
+  }
+  if (ended.status != 0) {
+    throw sbx::SystemError(EIO, "cannot connect the sandbox by pasta",
+                           sbx::detail::printable(last_line(ended.said)));
+  }
+  pid_ = pid_file.pid();
+}
+
+Pasta::~Pasta() {
+  if (pid_ > 0) ::kill(pid_, SIGTERM);
+}
+
+}  // namespace sbx_run
