@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# The steps of examples/demo; sourced by it, which sets $root and $state.
+
+: "${root:?}" "${state:?}"
+hosting=$root/examples/hosting
+build=$root/build/demo
+log=$root/build/log/demo.log
+sbx=("$build/tools/sbx-run/sbx-run" --run-dir "$state/run")
+tag=$(cksum <<<"$state" | cut -d ' ' -f 1) # tells the things of two demos apart
+tenants=(alice bob carol)
+# shellcheck disable=SC2034
+demo_packages=(
+  curl nginx-light redis-server python3-redis libredis-perl
+  uwsgi-core uwsgi-plugin-python3 uwsgi-plugin-psgi uwsgi-plugin-rack-ruby3.1
+)
+
+# --- saying what happens -------------------------------------------------------------------------
+
+say() { printf '%s\n' "$*"; }
+
+die() {
+  printf 'demo: %s\n' "$*" >&2
+  exit 1
+}
+
+tick() { # LABEL: a line every few seconds, until SIGTERM
+  trap 'kill "$!"; exit' TERM
+  for (( ; ; )); do
+    sleep 3 &
+    wait "$!"
+    say "  ... $1, $SECONDS s"
+  done
+}
+
+step() { # LABEL COMMAND...
+  local label=$1 status ticker
+  shift
+  SECONDS=0
+  tick "$label" &
+  ticker=$!
+  "$@" >"$log" 2>&1 </dev/null
+  status=$?
+  kill "$ticker"
+  wait "$ticker" 2>/dev/null
+  if ((status == 0)); then
+    say "$label: done"
+  else
+    tail -n 40 "$log" | sed 's/^/  | /'
+    die "$label: failed, status $status (all of it: $log)"
+  fi
+}
+
+within() { # SECONDS COMMAND...: for facts that no event tells of
+  local deadline=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    if ((SECONDS > deadline)); then
+      echo "not true in time: $*"
+      return 1
+    fi
+    sleep 0.05
+  done
+}
+
+held=0
+failed=0
+verdict() { # STATUS: counts one assertion, and adds its mark to the line
+  if (($1 == 0)); then
+    held=$((held + 1))
+    echo
+  else
+    failed=$((failed + 1))
+    echo '   <-- NOT AS IT MUST BE'
+  fi
+}
+
+# --- building ------------------------------------------------------------------------------------
+
+build_all() {
+  unset CC CXX CFLAGS CXXFLAGS CPPFLAGS LDFLAGS DESTDIR
+  if [[ ! -e $build/build.ninja ]]; then
+    rm -rf "$build"
+    CXX=g++ meson setup -Dtests=false -Dman=false --buildtype=release "$build" "$root" || return
+  fi
+  ninja -C "$build"
+}
+
+# --- bringing it up ------------------------------------------------------------------------------
+
+make_state() {
+  mkdir "$state" && touch "$state/.sandbox-demo" && chmod 711 "$state" &&
+    mkdir -m 711 "$state/home" "$state/http" "$state/nginx" "$state/nginx/tmp" &&
+    mkdir -m 700 "$state/log"
+}
+
+# A home that is the tenant's alone, and a folder for his socket that the front may enter, too.
+# Inside they belong to the tenant's user; here to a number that nobody has.
+make_folders() { # NAME UID
+  install -d -m 700 -o "$2" -g "$2" "$state/home/$1" &&
+    install -d -m 710 -o "$2" -g www-data "$state/http/$1" &&
+    install -m 600 -o "$2" -g "$2" "$hosting/$1"/* "$state/home/$1" &&
+    install -m 600 -o "$2" -g "$2" /dev/stdin "$state/home/$1/secret" <<<"a secret of $1"
+}
+
+start_tenant() { # NAME UID UWSGI-OPTION...
+  make_folders "$1" "$2" || return
+  "${sbx[@]}" --name "$1" --hostname "$1" --detach \
+    --bind "$state/home/$1:/home/$1" --workdir "/home/$1" \
+    --bind "$state/http/$1:/srv/http" --ro-bind "$hosting/probe.py:/srv/probe.py" -- \
+    uwsgi --master --die-on-term --processes 2 --need-app \
+    --socket /srv/http/http.sock --chmod-socket=660 "${@:3}" >>"$state/log/$1.log" 2>&1 &&
+    within 20 listens "$1"
+}
+
+enter() { "${sbx[@]}" --enter "$1" -- "${@:2}"; }
+
+enter_detached() { # NAME LOG COMMAND...
+  "${sbx[@]}" --enter "$1" --detach -- "${@:3}" >>"$state/log/$2.log" 2>&1
+}
+
+listens() { [[ $(stat -c '%F %a' "$state/http/$1/http.sock" 2>&1) == 'socket 660' ]]; }
+
+start_redis() { # NAME
+  enter_detached "$1" "$1-redis" \
+    redis-server --bind 127.0.0.1 --port 6379 --save '' --dir /tmp &&
+    within 20 answers_ping "$1"
+}
+
+answers_ping() { [[ $(enter "$1" redis-cli ping 2>&1) == PONG ]]; }
+
+start_alice() { start_tenant alice 30001 --plugin python3 --wsgi-file app.py && start_redis alice; }
+start_bob() { start_tenant bob 30002 --plugin psgi --psgi app.psgi && start_redis bob; }
+start_carol() { start_tenant carol 30003 --plugin rack --rack config.ru; }
+
+# A tenant may put a link in place of his socket. The front's own view of these folders follows none.
+start_nginx() {
+  sed -e "s|@PORT@|$port|" -e "s|@HTTP@|$state/http|" \
+    "$hosting/nginx.conf.in" >"$state/nginx/nginx.conf" || return
+  # shellcheck disable=SC2016
+  unshare --mount -- sh -c '
+    mount --bind "$1/http" "$1/http" && mount -o remount,bind,nosymfollow "$1/http" &&
+    exec nginx -p "$1/nginx" -e error.log -c nginx.conf' sh "$state"
+}
+
+choose_port() {
+  for port in {8080..8179} none; do
+    (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+  done
+  [[ $port != none ]]
+}
+
+# What the tries look for: memory, queues, a socket and a process, of alice's and of the host's.
+hold_things() {
+  enter_detached alice alice-hold /usr/bin/python3 /srv/probe.py hold "alice-$tag" || return
+  setsid /usr/bin/python3 "$hosting/probe.py" hold "host-$tag" >>"$state/log/host-hold.log" 2>&1 &
+  within 20 holds alice && within 20 holds host
+}
+
+holds() { # OWNER
+  [[ $(probe "$1" <<<"$1 abstract-socket $1-$tag") == *'GOT IT'* ]]
+}
+
+probe() { # WHO: the tries on the standard input, done there
+  if [[ $1 == host ]]; then
+    /usr/bin/python3 "$hosting/probe.py" try
+  else
+    enter "$1" /usr/bin/python3 /srv/probe.py try
+  fi
+}
+
+# --- showing it ----------------------------------------------------------------------------------
+
+request() { # HOST-NAME CURL-OPTION...
+  curl --silent --show-error --noproxy '*' --max-time 20 --resolve "$1:$port:127.0.0.1" \
+    "${@:2}" "http://$1:$port/" 2>&1
+}
+
+status_of() { request "$1" --output /dev/null --write-out '%{http_code}'; }
+
+ask() { # NAME PATTERN: the answer must match
+  local answer
+  answer=$(request "$1.example")
+  printf '  %-15s %s' "$1.example" "$answer"
+  [[ $answer =~ ^$2$ ]]
+  verdict $?
+}
+
+ask_all() { # VISIT-OF-ALICE VISIT-OF-BOB
+  ask alice "alice, WSGI on Python [0-9.]+: visit $1"
+  ask bob "bob, PSGI on Perl [0-9.]+: visit $2"
+  ask carol 'carol, Rack on Ruby [0-9.]+'
+}
+
+show_answers() {
+  say "what the front on 127.0.0.1:$port answers:"
+  ask_all 1 1
+  ask_all 2 2
+  ask alice 'alice, .*: visit 3'
+  local status
+  status=$(status_of nobody.example)
+  printf '  %-15s %s' nobody.example "status $status"
+  [[ $status == 404 ]]
+  verdict $?
+}
+
+pid_of() { pids_of "/usr/bin/python3 *probe.py hold $1-$tag"; }
+
+inner_pid_of() { awk '/^NSpid:/ { print $NF }' "/proc/$(pid_of "$1")/status"; }
+
+# One line a thing: OWNER KIND WORD... A file or process that its owner calls by another name than
+# the rest of the world comes as that for him.
+things() { # WHO
+  local name
+  if [[ $1 == alice ]]; then
+    echo "alice process $(inner_pid_of alice) alice-$tag"
+  else
+    echo "alice process $(pid_of alice) alice-$tag"
+  fi
+  for name in "${tenants[@]}"; do
+    if [[ $1 == "$name" ]]; then
+      echo "$name file /home/$name/secret"
+      echo "$name unix-socket /srv/http/http.sock"
+    else
+      echo "$name file $state/home/$name/secret"
+      echo "$name unix-socket $state/http/$name/http.sock"
+    fi
+  done
+  echo "alice redis-key alice:visits"
+  echo "bob redis-key bob:visits"
+  for name in alice host; do
+    printf "$name %s $name-$tag\n" \
+      any-process sysv-memory posix-memory posix-queue abstract-socket
+  done
+  echo "host process $(pid_of host) host-$tag"
+  echo "host tcp-port $port"
+  echo "host file /etc/shadow"
+  for name in /root /home; do echo "host folder $name $(stat -c %d:%i "$name")"; done
+}
+
+# All tries of all: WHO, OWNER, THING and RESULT, with tabs between.
+try_everything() {
+  local who
+  things host | grep '^host ' | probe host | sed 's/^/host\t/'
+  for who in "${tenants[@]}"; do
+    things "$who" | probe "$who" | sed "s/^/$who\t/"
+  done
+}
+
+show_tries() {
+  local who owner what result
+  try_everything >"$state/tries" 2>"$log"
+  say 'what each has, found by the same means as below:'
+  while IFS=$'\t' read -r who owner what result; do
+    [[ $who == "$owner" ]] || continue
+    printf '  %-6s %-58s %s' "$who" "$what" "$result"
+    [[ $result == 'GOT IT: '* ]]
+    verdict $?
+  done <"$state/tries"
+  say 'what each tries to reach of the others and of the host:'
+  while IFS=$'\t' read -r who owner what result; do
+    [[ $who != "$owner" ]] || continue
+    printf '  %-6s %-58s %s' "$who" "$owner's $what" "$result"
+    [[ $result == 'refused: '* ]]
+    verdict $?
+  done <"$state/tries"
+  expect_tries
+}
+
+# Every tenant tries everything, and the host what is its own.
+expect_tries() {
+  local all own tried
+  all=$(things host | wc -l)
+  own=$(things host | grep -c '^host ')
+  tried=$(wc -l <"$state/tries")
+  printf '  %d tries of %d' "$tried" $((3 * all + own))
+  ((all > own && tried == 3 * all + own))
+  verdict $?
+}
+
+# carol puts a link to alice's socket in place of her own: whoever follows it is at alice's.
+show_link() {
+  local status result
+  say 'what the front does when carol puts a link to a socket of another in place of hers:'
+  # shellcheck disable=SC2016
+  enter carol sh -c 'cd /srv/http && mv http.sock own.sock && ln -s "$1" http.sock' \
+    sh "$state/http/alice/http.sock"
+  result=$(probe host <<<"host unix-socket $state/http/carol/http.sock" | cut -f 3)
+  printf '  %-65s %s' 'the host follows it by hand' "$result"
+  [[ $result == 'GOT IT: connected' ]]
+  verdict $?
+
+  status=$(status_of carol.example)
+  result=$(tail -n 1 "$state/nginx/error.log" | grep -oE 'failed \(40: [^)]*')
+  printf '  %-65s %s' "nginx (status $status)" "refused: ${result#*: }"
+  [[ $status == 502 && -n $result ]]
+  verdict $?
+  enter carol mv -f /srv/http/own.sock /srv/http/http.sock
+}
+
+show_after() {
+  say 'what the front answers after all this:'
+  ask_all 4 3
+}
+
+# --- taking it down ------------------------------------------------------------------------------
+
+pids_of() { # PATTERN...: the processes whose command line matches one of them
+  local file words pattern
+  for file in /proc/[0-9]*/cmdline; do
+    mapfile -d '' -t words <"$file" || continue
+    for pattern in "$@"; do
+      # shellcheck disable=SC2053
+      if [[ "${words[*]}" == $pattern ]]; then basename "${file%/cmdline}"; fi
+    done
+  done 2>/dev/null
+}
+
+# Everything that this demo has started on the host. What runs inside the sandboxes ends with the
+# sbx-run that holds it.
+started_pids() {
+  pids_of "nginx: master process*$state/nginx*" "${sbx[*]} *" \
+    "/usr/bin/python3 *probe.py hold host-$tag"
+}
+
+none_started() { [[ -z $(started_pids) ]]; }
+
+take_down() {
+  local pids
+  mapfile -t pids < <(started_pids)
+  ((${#pids[@]} == 0)) || kill -TERM "${pids[@]}" 2>/dev/null
+  if ! within 10 none_started; then
+    mapfile -t pids < <(started_pids)
+    kill -KILL "${pids[@]}" 2>/dev/null
+    within 10 none_started
+  fi
+  /usr/bin/python3 "$hosting/probe.py" drop "host-$tag"
+  rm -rf --one-file-system "$state"
+}
+
+# Prints what is left of it: processes, mounts in any of them, sockets, shared memory, files.
+leftovers() {
+  local pid place=/${state##*/}
+  for pid in $(started_pids); do echo "process $pid"; done
+  grep -lsE -- "$place/(home|http)" /proc/[0-9]*/mountinfo | sed 's/^/mount in /'
+  grep -F -e "$state/" -e "-$tag" /proc/net/unix | sed 's/^/socket /'
+  things_of_host | probe host | grep 'GOT IT'
+  if [[ -e $state ]]; then echo "file $state"; fi
+}
+
+things_of_host() {
+  printf "host %s host-$tag\n" any-process sysv-memory posix-memory posix-queue abstract-socket
+}
+
+show_nothing_left() {
+  local left
+  left=$(leftovers)
+  printf 'what is left of it: %s' "${left:-nothing}"
+  [[ -z $left ]]
+  verdict $?
+}
