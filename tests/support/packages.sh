@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# The Debian packages that this project needs, and how they are installed; to be sourced.
+
+# To build all of it.
+build_packages=(
+  g++ libc6-dev meson ninja-build pkgconf python3
+  libfmt-dev libseccomp-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev scdoc
+)
+
+# To check and test it as well.
+# shellcheck disable=SC2034
+test_packages=(
+  "${build_packages[@]}"
+  clang-14 clang-format cmake doctest-dev g++-12 libstdc++-12-dev
+  passt uidmap
+)
+
+# Prints those of the packages that are not installed.
+missing_packages() { # PACKAGE...
+  local installed package
+  installed=" $(dpkg-query --show --showformat '${Package}/${db:Status-Status} ' "$@" 2>/dev/null)"
+  for package in "$@"; do
+    [[ $installed == *" $package/installed "* ]] || echo "$package"
+  done
+}
+
+# Installs what is missing of the packages; needs root only when something is. No service is started
+# by it: invoke-rc.d asks /usr/sbin/policy-rc.d, which says no for as long as this runs.
+need_packages() { # PACKAGE...
+  local -a missing
+  mapfile -t missing < <(missing_packages "$@")
+  ((${#missing[@]} > 0)) || return 0
+
+  local policy=/usr/sbin/policy-rc.d mark='# libsandbox: no services while packages are installed'
+  if [[ ! -e $policy ]] || grep -qxF "$mark" "$policy"; then
+    printf '#!/bin/sh\n%s\nexit 101\n' "$mark" >"$policy" && chmod 755 "$policy"
+  fi
+  (
+    trap '' HUP # the removal below must be reached
+    export DEBIAN_FRONTEND=noninteractive
+    options=(-q -y -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300)
+    apt-get "${options[@]}" update &&
+      apt-get "${options[@]}" install --no-install-recommends "${missing[@]}"
+  )
+  local status=$?
+  if grep -qsxF "$mark" "$policy"; then rm -f "$policy"; fi
+  return "$status"
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <concepts>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace sbx::test {
+
+/// The descriptors that this process has open, in order, each with what /proc/self/fd says it is.
+std::vector<std::pair<int, std::string>> open_fds();
+
+/// The number of other processes whose command line holds `mark`, in this process's view of /proc.
+int processes_with(const std::string& mark);
+
+/// The build directory that the running test belongs to, or the copy of it: two levels up.
+std::filesystem::path build_root();
+
+/// The program `name` of that build, such as "sbx-run".
+std::filesystem::path tool(std::string_view name);
+
+/// For facts that offer no event to wait for: asks `predicate` until it is true, at ever longer
+/// intervals, and returns false when it still is not after `deadline`.
+template <std::predicate P>
+bool wait_until(P predicate, std::chrono::milliseconds deadline = std::chrono::seconds(10)) {
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + deadline;
+  auto pause = std::chrono::microseconds(200);
+  while (!predicate()) {
+    if (Clock::now() >= end) return predicate();
+    std::this_thread::sleep_for(pause);
+    pause = std::min(pause * 2, std::chrono::microseconds(50'000));
+  }
+  return true;
+}
+
+}  // namespace sbx::test
