@@ -7,8 +7,11 @@
 
 #include <exception>
 #include <iostream>
-#include <sbx/namespace.hpp>
 #include <string>
+#include <system_error>
+
+#include "sbx/error.hpp"
+#include "sbx/namespace.hpp"
 
 namespace {
 
@@ -35,6 +38,9 @@ int main() {
     const bool unchanged = interfaces() == before;
     std::cout << "outside, afterwards: " << (unchanged ? "as before" : "changed") << '\n';
     return unchanged ? 0 : 1;
+  } catch (const sbx::SystemError& error) {
+    std::cout << error.what() << '\n';
+    return error.code() == std::errc::operation_not_permitted ? 77 : 1;
   } catch (const std::exception& error) {
     std::cerr << "join_namespace: " << error.what() << '\n';
     return 1;

@@ -8,11 +8,11 @@ hosting=$root/examples/hosting
 build=$root/build/demo
 log=$root/build/log/demo.log
 sbx=("$build/tools/sbx-run/sbx-run" --run-dir "$state/run")
-tag=$(cksum <<<"$state" | cut -d ' ' -f 1) # tells the things of two demos apart
+tag=$(($(cksum <<<"$state" | cut -d ' ' -f 1) % 10000)) # tells the things of two demos apart
 tenants=(alice bob carol)
 # shellcheck disable=SC2034
 demo_packages=(
-  curl nginx-light redis-server python3-redis libredis-perl
+  curl nginx-light redis-server python3-redis libredis-perl ruby-rack
   uwsgi-core uwsgi-plugin-python3 uwsgi-plugin-psgi uwsgi-plugin-rack-ruby3.1
 )
 
@@ -25,12 +25,15 @@ die() {
   exit 1
 }
 
-tick() { # LABEL: a line every few seconds, until SIGTERM
-  trap 'kill "$!"; exit' TERM
+tick() { # LABEL: says from time to time that it is still at work, until SIGTERM
+  local seconds=2 nap=
+  trap 'kill "$nap" 2>/dev/null; exit' TERM
   for (( ; ; )); do
-    sleep 3 &
-    wait "$!"
+    sleep "$seconds" >/dev/null 2>&1 &
+    nap=$!
+    wait "$nap"
     say "  ... $1, $SECONDS s"
+    seconds=10
   done
 }
 
@@ -106,12 +109,19 @@ make_folders() { # NAME UID
 
 start_tenant() { # NAME UID UWSGI-OPTION...
   make_folders "$1" "$2" || return
+  if ! run_uwsgi "$1" "${@:3}" || ! within 20 test -e "$state/http/$1/ready"; then
+    tail -n 30 "$state/log/$1.log"
+    return 1
+  fi
+}
+
+run_uwsgi() { # NAME UWSGI-OPTION...
   "${sbx[@]}" --name "$1" --hostname "$1" --detach \
     --bind "$state/home/$1:/home/$1" --workdir "/home/$1" \
     --bind "$state/http/$1:/srv/http" --ro-bind "$hosting/probe.py:/srv/probe.py" -- \
     uwsgi --master --die-on-term --processes 2 --need-app \
-    --socket /srv/http/http.sock --chmod-socket=660 "${@:3}" >>"$state/log/$1.log" 2>&1 &&
-    within 20 listens "$1"
+    --socket /srv/http/http.sock --chmod-socket=660 \
+    --hook-accepting1-once 'write:/srv/http/ready yes' "${@:2}" >>"$state/log/$1.log" 2>&1
 }
 
 enter() { "${sbx[@]}" --enter "$1" -- "${@:2}"; }
@@ -119,8 +129,6 @@ enter() { "${sbx[@]}" --enter "$1" -- "${@:2}"; }
 enter_detached() { # NAME LOG COMMAND...
   "${sbx[@]}" --enter "$1" --detach -- "${@:3}" >>"$state/log/$2.log" 2>&1
 }
-
-listens() { [[ $(stat -c '%F %a' "$state/http/$1/http.sock" 2>&1) == 'socket 660' ]]; }
 
 start_redis() { # NAME
   enter_detached "$1" "$1-redis" \
@@ -134,12 +142,13 @@ start_alice() { start_tenant alice 30001 --plugin python3 --wsgi-file app.py && 
 start_bob() { start_tenant bob 30002 --plugin psgi --psgi app.psgi && start_redis bob; }
 start_carol() { start_tenant carol 30003 --plugin rack --rack config.ru; }
 
-# A tenant may put a link in place of his socket. The front's own view of these folders follows none.
+# A tenant may put a link in place of his socket. In the front's own view of these folders links
+# lead nowhere.
 start_nginx() {
   sed -e "s|@PORT@|$port|" -e "s|@HTTP@|$state/http|" \
     "$hosting/nginx.conf.in" >"$state/nginx/nginx.conf" || return
   # shellcheck disable=SC2016
-  unshare --mount -- sh -c '
+  unshare --mount --propagation slave -- sh -c '
     mount --bind "$1/http" "$1/http" && mount -o remount,bind,nosymfollow "$1/http" &&
     exec nginx -p "$1/nginx" -e error.log -c nginx.conf' sh "$state"
 }
@@ -181,7 +190,7 @@ status_of() { request "$1" --output /dev/null --write-out '%{http_code}'; }
 
 ask() { # NAME PATTERN: the answer must match
   local answer
-  answer=$(request "$1.example")
+  answer=$(request "$1.example" --fail)
   printf '  %-15s %s' "$1.example" "$answer"
   [[ $answer =~ ^$2$ ]]
   verdict $?
@@ -205,7 +214,7 @@ show_answers() {
   verdict $?
 }
 
-pid_of() { pids_of "/usr/bin/python3 *probe.py hold $1-$tag"; }
+pid_of() { pids_of /usr/bin/python3 "*/probe.py hold $1-$tag"; }
 
 inner_pid_of() { awk '/^NSpid:/ { print $NF }' "/proc/$(pid_of "$1")/status"; }
 
@@ -306,22 +315,21 @@ show_after() {
 
 # --- taking it down ------------------------------------------------------------------------------
 
-pids_of() { # PATTERN...: the processes whose command line matches one of them
-  local file words pattern
+pids_of() { # PROGRAM ARGUMENTS: patterns of the first word of a command line, and of the others
+  local file words
   for file in /proc/[0-9]*/cmdline; do
     mapfile -d '' -t words <"$file" || continue
-    for pattern in "$@"; do
-      # shellcheck disable=SC2053
-      if [[ "${words[*]}" == $pattern ]]; then basename "${file%/cmdline}"; fi
-    done
+    # shellcheck disable=SC2053
+    if [[ ${words[0]-} == $1 && "${words[*]:1}" == $2 ]]; then basename "${file%/cmdline}"; fi
   done 2>/dev/null
 }
 
 # Everything that this demo has started on the host. What runs inside the sandboxes ends with the
 # sbx-run that holds it.
 started_pids() {
-  pids_of "nginx: master process*$state/nginx*" "${sbx[*]} *" \
-    "/usr/bin/python3 *probe.py hold host-$tag"
+  pids_of "nginx: master process *$state/nginx *" '*'
+  pids_of '*/sbx-run' "--run-dir $state/run *"
+  pids_of /usr/bin/python3 "*/probe.py hold host-$tag"
 }
 
 none_started() { [[ -z $(started_pids) ]]; }

@@ -1,14 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/process.hpp"
 
+#include <poll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <utility>
 
 namespace sbx::test {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+std::vector<pid_t> all_pids() {
+  std::vector<pid_t> pids;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename();
+    if (name.find_first_not_of("0123456789") == std::string::npos) pids.push_back(std::stoi(name));
+  }
+  return pids;
+}
+
+/// What a file of /proc/PID holds; nothing once the process is gone.
+std::string text_of(pid_t pid, const char* name) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/" + name);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// The fourth field of its stat, counted from behind the name, which may hold anything; -1 when it
+/// is gone.
+pid_t parent_of(pid_t pid) {
+  const std::string stat = text_of(pid, "stat");
+  const std::size_t name_end = stat.rfind(')');
+  return name_end == std::string::npos ? -1 : std::stoi(stat.substr(name_end + 4));
+}
+
+}  // namespace
 
 std::vector<std::pair<int, std::string>> open_fds() {
   const fs::path directory = fs::canonical("/proc/self/fd");
@@ -27,17 +58,45 @@ fs::path build_root() { return fs::read_symlink("/proc/self/exe").parent_path().
 
 fs::path tool(std::string_view name) { return build_root() / "tools" / name / name; }
 
-int processes_with(const std::string& mark) {
-  int count = 0;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-    const std::string name = entry.path().filename();
-    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    if (name == std::to_string(::getpid())) continue;
-    std::ifstream file(entry.path() / "cmdline");
-    const std::string words{std::istreambuf_iterator<char>(file), {}};
-    if (words.find(mark) != std::string::npos) ++count;
+std::vector<pid_t> pids_with(const std::string& mark) {
+  std::vector<pid_t> found;
+  for (const pid_t pid : all_pids()) {
+    if (pid == ::getpid()) continue;
+    if (text_of(pid, "cmdline").find(mark) != std::string::npos) found.push_back(pid);
   }
-  return count;
+  return found;
+}
+
+int processes_with(const std::string& mark) { return static_cast<int>(pids_with(mark).size()); }
+
+ProcessSet ProcessSet::below(pid_t parent) {
+  std::multimap<pid_t, pid_t> children;
+  for (const pid_t pid : all_pids()) children.emplace(parent_of(pid), pid);
+  std::vector<pid_t> found = {parent};
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const auto [first, last] = children.equal_range(found[i]);
+    for (auto child = first; child != last; ++child) found.push_back(child->second);
+  }
+  found.erase(found.begin());
+  return ProcessSet(found);
+}
+
+ProcessSet::ProcessSet(const std::vector<pid_t>& pids) {
+  for (const pid_t pid : pids) {
+    UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    if (pidfd) pidfds_.push_back(std::move(pidfd));
+  }
+}
+
+bool ProcessSet::ends(std::chrono::milliseconds deadline) const {
+  return wait_until(
+      [&] {
+        return std::all_of(pidfds_.begin(), pidfds_.end(), [](const UniqueFd& pidfd) {
+          pollfd one{.fd = pidfd.get(), .events = POLLIN, .revents = 0};
+          return ::poll(&one, 1, 0) > 0;
+        });
+      },
+      deadline);
 }
 
 }  // namespace sbx::test

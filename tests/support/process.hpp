@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/types.h>
+
 #include <algorithm>
 #include <chrono>
 #include <concepts>
+#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -11,13 +14,34 @@
 #include <utility>
 #include <vector>
 
+#include "sbx/fd.hpp"
+
 namespace sbx::test {
 
 /// The descriptors that this process has open, in order, each with what /proc/self/fd says it is.
 std::vector<std::pair<int, std::string>> open_fds();
 
-/// The number of other processes whose command line holds `mark`, in this process's view of /proc.
+/// The other processes whose command line holds `mark`, in this process's view of /proc, and their
+/// number.
+std::vector<pid_t> pids_with(const std::string& mark);
 int processes_with(const std::string& mark);
+
+/// Processes that stay told from later ones with their numbers.
+class ProcessSet {
+ public:
+  /// Those below `parent` that run now; not `parent` itself.
+  static ProcessSet below(pid_t parent);
+
+  explicit ProcessSet(const std::vector<pid_t>& pids);
+
+  [[nodiscard]] std::size_t size() const noexcept { return pidfds_.size(); }
+
+  /// Waits until each of them has ended.
+  [[nodiscard]] bool ends(std::chrono::milliseconds deadline = std::chrono::seconds(20)) const;
+
+ private:
+  std::vector<UniqueFd> pidfds_;
+};
 
 /// The build directory that the running test belongs to, or the copy of it: two levels up.
 std::filesystem::path build_root();

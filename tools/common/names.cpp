@@ -3,21 +3,16 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <cstdlib>
 #include <stdexcept>
-#include <string_view>
 
 #include "sys/error.hpp"
 
@@ -59,19 +54,6 @@ bool is_alive(const std::filesystem::path& folder) {
   const int result =
       ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
   return result == 0 || (errno != ECONNREFUSED && errno != ENOENT);
-}
-
-/// Gives this process a name of its own in /proc/PID/cmdline, too: who kills every sbx-run by its
-/// name shall not hit the one that tidies up after it.
-void rename_process(const char* name) {
-  ::prctl(PR_SET_NAME, name);
-  const UniqueFd cmdline(::open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC));
-  std::array<char, 4096> words;
-  const ssize_t size = ::read(cmdline.get(), words.data(), words.size());
-  if (size <= 0) return;
-  // The words of argv lie one after the other, from the first on.
-  std::fill_n(program_invocation_name, size, '\0');
-  std::string_view(name).copy(program_invocation_name, static_cast<std::size_t>(size) - 1);
 }
 
 void remove_folder(const std::filesystem::path& folder) noexcept {
@@ -129,39 +111,7 @@ Claim::Claim(const std::filesystem::path& run_directory, const std::string& name
     throw sbx::SystemError(errno_value, fmt::format("cannot name the sandbox '{}'", name),
                            errno_value == EEXIST ? "one of that name runs" : "");
   }
-  start_sweeper();
-}
-
-void Claim::start_sweeper() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) throw_errno("cannot make a pipe");
-  UniqueFd end(ends[0]);
-  alive_.reset(ends[1]);
-  sweeper_ = ::fork();
-  if (sweeper_ < 0) throw_errno("cannot start the process that tidies up");
-  if (sweeper_ > 0) return;
-
-  // From here on in the sweeper: it holds nothing but its end of the pipe, and outlives whatever
-  // ends the others.
-  ::setsid();
-  rename_process("sbx-sweeper");
-  ::signal(SIGPIPE, SIG_IGN);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2}) {
-    ::signal(signal, SIG_IGN);
-  }
-  const int pipe = end.release();
-  ::dup2(pipe, 0);
-  ::close_range(1, ~0U, 0);
-  char byte = 0;
-  while (::read(0, &byte, 1) < 0 && errno == EINTR) {
-  }
-  remove_folder(folder_);
-  ::_exit(0);
-}
-
-Claim::~Claim() {
-  alive_.reset();
-  ::waitpid(sweeper_, nullptr, 0);
+  removal_.emplace([folder = folder_] { remove_folder(folder); });
 }
 
 }  // namespace tools

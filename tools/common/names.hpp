@@ -2,9 +2,10 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
-#include "sbx/fd.hpp"
+#include "common/last_will.hpp"
 
 namespace tools {
 
@@ -29,16 +30,13 @@ class Claim {
   Claim& operator=(const Claim&) = delete;
   Claim(Claim&&) = delete;
   Claim& operator=(Claim&&) = delete;
-  ~Claim();
+  ~Claim() = default;
 
   [[nodiscard]] std::filesystem::path socket() const { return folder_ / "init.sock"; }
 
  private:
-  void start_sweeper();
-
   std::filesystem::path folder_;
-  sbx::UniqueFd alive_;  // the sweeper reads its end: the other closes when this process ends
-  int sweeper_ = -1;
+  std::optional<LastWill> removal_;
 };
 
 /// The socket of the running sandbox `name`.

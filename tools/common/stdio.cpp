@@ -2,15 +2,19 @@
 #include "common/stdio.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <stdexcept>
 #include <string_view>
 
-#include "common/units.hpp"
 #include "sys/error.hpp"
+#include "sys/number.hpp"
 
 namespace tools {
+
+constexpr int kHighestFd = 65535;
 
 using sbx::UniqueFd;
 using sbx::detail::printable;
@@ -43,23 +47,32 @@ UniqueFd open_report(const std::string& where) {
                                                           : std::string_view(where);
   constexpr std::string_view kDescriptor = "fd:";
   if (place.starts_with(kDescriptor)) {
-    const std::string digits(place.substr(kDescriptor.size()));
-    UniqueFd copy(::fcntl(static_cast<int>(parse_number(digits, 0, 65535)), F_DUPFD_CLOEXEC, 3));
-    if (!copy) throw_errno("cannot write the report to '{}'", where);
+    const auto number = sbx::detail::parse_unsigned(place.substr(kDescriptor.size()), kHighestFd);
+    if (!number) {
+      throw std::invalid_argument(
+          fmt::format("cannot write the report to '{}': that is not fd:N", printable(where)));
+    }
+    UniqueFd copy(::fcntl(static_cast<int>(*number), F_DUPFD_CLOEXEC, 3));
+    const int flags = copy ? ::fcntl(copy.get(), F_GETFL) : -1;
+    if (flags >= 0 && (flags & O_ACCMODE) == O_RDONLY) {
+      throw sbx::SystemError(EBADF, fmt::format("cannot write the report to '{}'", where),
+                             "it is open for reading alone");
+    }
+    if (flags < 0) throw_errno("cannot write the report to '{}'", where);
     return copy;
   }
-  UniqueFd file(
-      ::open(where.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0666));
+  UniqueFd file(::open(where.c_str(),
+                       O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0666));
   if (!file) throw_errno("cannot write the report to '{}'", printable(where));
   return file;
 }
 
-void write_all(int fd, const std::string& text, const std::string& name) {
+void write_all(int fd, const std::string& text, const std::string& what) {
   std::string_view rest = text;
   while (!rest.empty()) {
     const ssize_t count = ::write(fd, rest.data(), rest.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw_errno("cannot write '{}'", printable(name));
+    if (count < 0) throw_errno("cannot write {}", what);
     rest.remove_prefix(static_cast<std::size_t>(count));
   }
 }

@@ -20,7 +20,7 @@ void detach_standard_descriptors();
 /// std::invalid_argument.
 sbx::UniqueFd open_report(const std::string& where);
 
-/// Writes all of `text`. Throws SystemError.
-void write_all(int fd, const std::string& text, const std::string& name);
+/// Writes all of `text`. Throws SystemError: "cannot write WHAT".
+void write_all(int fd, const std::string& text, const std::string& what);
 
 }  // namespace tools

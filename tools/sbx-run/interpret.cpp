@@ -77,8 +77,9 @@ void add_mount(const std::string& word, sbx::Spec& spec) {
   });
 }
 
-/// The line of a passwd file for `name`, as a user.
-std::optional<sbx::User> user_in(std::istream& passwd, const std::string& name) {
+/// The line of a passwd file for `name`, or for the number `id` where there is one, as a user.
+std::optional<sbx::User> user_in(std::istream& passwd, const std::string& name,
+                                 std::optional<std::uint64_t> id) {
   for (std::string line; std::getline(passwd, line);) {
     std::vector<std::string> fields(1);
     for (const char c : line) {
@@ -88,17 +89,22 @@ std::optional<sbx::User> user_in(std::istream& passwd, const std::string& name) 
         fields.back() += c;
       }
     }
-    if (fields.size() < 7 || fields[0] != name) continue;
+    if (fields.size() < 7 || (!id && fields[0] != name)) continue;
     const auto uid = sbx::detail::parse_unsigned(fields[2], kHighestId);
     const auto gid = sbx::detail::parse_unsigned(fields[3], kHighestId);
-    if (!uid || !gid) continue;
+    if (!uid || !gid || (id && *uid != *id)) continue;
     return sbx::User{.uid = static_cast<std::uint32_t>(*uid),
                      .gid = static_cast<std::uint32_t>(*gid),
-                     .name = name,
+                     .name = fields[0],
                      .home = *uid == 0 ? "/root" : fields[5],
                      .groups = {}};
   }
   return std::nullopt;
+}
+
+sbx::User numbered_user(std::uint64_t id) {
+  const auto uid = static_cast<std::uint32_t>(id);
+  return {.uid = uid, .gid = uid, .name = {}, .home = {}, .groups = {}};
 }
 
 sbx::User parse_user(const std::string& text, const std::filesystem::path& rootfs) {
@@ -106,20 +112,14 @@ sbx::User parse_user(const std::string& text, const std::filesystem::path& rootf
   const bool has_group = text.find(':') != std::string::npos;
   const auto gid = sbx::detail::parse_unsigned(second, kHighestId);
   if (has_group && !gid) refuse(fmt::format("'{}' is no group id", printable(second)));
-  if (const auto uid = sbx::detail::parse_unsigned(first, kHighestId)) {
-    const auto id = static_cast<std::uint32_t>(*uid);
-    return {.uid = id,
-            .gid = has_group ? static_cast<std::uint32_t>(*gid) : id,
-            .name = {},
-            .home = {},
-            .groups = {}};
-  }
-  if (rootfs.empty() && first == "sandbox") {
-    return {.uid = 1000, .gid = 1000, .name = "sandbox", .home = {}, .groups = {}};
-  }
+  const auto uid = sbx::detail::parse_unsigned(first, kHighestId);
   std::ifstream passwd((rootfs.empty() ? "/" : rootfs) / "etc/passwd");
-  auto user = user_in(passwd, first);
+  auto user = user_in(passwd, first, uid);
+  if (!user && uid) user = numbered_user(*uid);
+  if (!user && first == "root") user = numbered_user(0);
+  if (!user && first == "sandbox") user = numbered_user(1000);
   if (!user) refuse(fmt::format("there is no user '{}'", printable(first)));
+  if (uid) user->gid = user->uid;  // a number says nothing about groups
   if (has_group) user->gid = static_cast<std::uint32_t>(*gid);
   return *user;
 }
@@ -277,13 +277,43 @@ std::uint32_t caller_umask() {
   return mask;
 }
 
+/// Who enters takes the sandbox as it is.
+void refuse_what_is_decided(const Arguments& arguments) {
+  const struct {
+    const char* flag;
+    bool given;
+  } decided[] = {{"--rootfs", !arguments.rootfs.empty()},
+                 {"--overlay", !arguments.overlay.empty()},
+                 {"--bind, --ro-bind and --tmpfs", !arguments.mounts.empty()},
+                 {"--hostname", !arguments.hostname.empty()},
+                 {"--userns", !arguments.userns.empty()},
+                 {"--memory", !arguments.memory.empty()},
+                 {"--swap", !arguments.swap.empty()},
+                 {"--cpus", !arguments.cpus.empty()},
+                 {"--cpu-weight", !arguments.cpu_weight.empty()},
+                 {"--pids", !arguments.pids.empty()},
+                 {"--io-read and --io-write", !arguments.io.empty()},
+                 {"--rlimit", !arguments.rlimits.empty()},
+                 {"--cpu-time", !arguments.cpu_time.empty()},
+                 {"--net", !arguments.network.empty()},
+                 {"--cap-add and --cap-drop", !arguments.capabilities.empty()},
+                 {"--seccomp", !arguments.seccomp.empty()},
+                 {"--allow-new-privs", arguments.allow_new_privileges},
+                 {"--ksm", !arguments.ksm.empty()},
+                 {"--config", !arguments.config.empty()},
+                 {"--no-init", !arguments.init},
+                 {"--dry-run", arguments.dry_run}};
+  for (const auto& [flag, given] : decided) {
+    if (given) refuse(fmt::format("--enter takes the sandbox as it is: it excludes {}", flag));
+  }
+}
+
 void check_combination(const Arguments& arguments) {
   const bool enters = !arguments.enter.empty();
   if (enters && !arguments.name.empty()) refuse("--enter and --name exclude each other");
-  if (enters && !arguments.config.empty()) refuse("--enter and --config exclude each other");
-  if (enters &&
-      (!arguments.rootfs.empty() || !arguments.mounts.empty() || !arguments.overlay.empty())) {
-    refuse("--enter takes the sandbox as it is: mounts cannot be added");
+  if (enters) refuse_what_is_decided(arguments);
+  if (!arguments.init && arguments.network == "user") {
+    refuse("--net user needs an init: the command waits for the network");
   }
   if (arguments.detach && arguments.tty) refuse("--detach and --tty exclude each other");
   if (!arguments.name.empty() && !arguments.init)

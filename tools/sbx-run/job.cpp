@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sbx-run/job.hpp"
 
+#include <errno.h>
 #include <signal.h>
+
+#include "sbx/error.hpp"
 
 namespace sbx_run {
 
@@ -20,8 +23,27 @@ void EnteredJob::time_out() {
   process_.signal(SIGKILL, sbx::SignalTarget::kProcessGroup);
 }
 
+Job::Change EnteredJob::change() {
+  try {
+    return process_.wait_change(std::chrono::milliseconds(0));
+  } catch (const sbx::SystemError& error) {
+    if (error.code().value() != ECONNRESET) throw;
+    sandbox_gone_ = true;
+    return Change::kEnded;
+  }
+}
+
 sbx::Report EnteredJob::report() {
-  sbx::Report report = process_.wait();
+  sbx::Report report;
+  if (sandbox_gone_) {
+    // What ends a sandbox ends everything in it.
+    report.reason = sbx::ExitReason::kSignal;
+    report.signal = SIGKILL;
+    report.status = 128 + SIGKILL;
+    report.message = "the sandbox ended";
+  } else {
+    report = process_.wait();
+  }
   if (timed_out_) report.reason = sbx::ExitReason::kTimeout;
   return report;
 }

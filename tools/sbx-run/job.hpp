@@ -66,7 +66,7 @@ class EnteredJob final : public Job {
 
   [[nodiscard]] int change_fd() const override { return process_.fd(); }
   [[nodiscard]] int end_fd() const override { return -1; }
-  Change change() override { return process_.wait_change(std::chrono::milliseconds(0)); }
+  Change change() override;
   [[nodiscard]] bool tells_stops() const override { return true; }
   void signal(int signal, sbx::SignalTarget target) override { process_.signal(signal, target); }
   void time_out() override;
@@ -77,6 +77,7 @@ class EnteredJob final : public Job {
  private:
   sbx::Process process_;
   bool timed_out_ = false;
+  bool sandbox_gone_ = false;
 };
 
 }  // namespace sbx_run

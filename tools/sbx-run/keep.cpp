@@ -59,7 +59,7 @@ void Background::succeed() {
 void Background::fail(int status, const std::string& line) {
   if (pipe_ < 0) return;
   const std::string word = static_cast<char>(status) + line;
-  tools::write_all(pipe_, word, "pipe");
+  tools::write_all(pipe_, word, "to the waiting process");
   ::close(pipe_);
   pipe_ = -1;
 }

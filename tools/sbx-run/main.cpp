@@ -5,7 +5,10 @@
 
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <optional>
+#include <stdexcept>
+#include <string>
 
 #include "common/names.hpp"
 #include "common/report_json.hpp"
@@ -16,6 +19,7 @@
 #include "sbx-run/pasta.hpp"
 #include "sbx-run/supervise.hpp"
 #include "sbx/sandbox.hpp"
+#include "sys/error.hpp"
 
 namespace sbx_run {
 namespace {
@@ -25,10 +29,6 @@ constexpr int kSetupFailed = 125;
 constexpr int kNotExecutable = 126;
 constexpr int kNotFound = 127;
 
-int status_of(const sbx::Report& report) {
-  return report.reason == sbx::ExitReason::kTimeout ? kTimeout : report.status;
-}
-
 sbx::Report setup_report(int status, const std::string& message) {
   sbx::Report report;
   report.reason = sbx::ExitReason::kSetup;
@@ -37,32 +37,58 @@ sbx::Report setup_report(int status, const std::string& message) {
   return report;
 }
 
-void write(const sbx::UniqueFd& to, const std::string& where, const std::string& name,
-           const sbx::Report& report) {
-  tools::write_all(to.get(), tools::report_json(name, report, std::nullopt), where);
+/// The report, to where it was asked for: opened beforehand, written at the end.
+class ReportFile {
+ public:
+  ReportFile(const std::string& where, const std::string& name) : where_(where), name_(name) {
+    if (!where.empty()) file_ = tools::open_report(where);
+  }
+
+  void write(const sbx::Report& report) const {
+    if (!file_) return;
+    tools::write_all(file_.get(), tools::report_json(name_, report, std::nullopt),
+                     fmt::format("the report to '{}'", sbx::detail::printable(where_)));
+  }
+
+ private:
+  const std::string& where_;
+  const std::string& name_;
+  sbx::UniqueFd file_;
+};
+
+std::filesystem::path socket_of_other(const Options& options) {
+  return tools::socket_of(tools::run_directory(options.run_dir), options.enter);
 }
 
 /// One run, from understood options to its report.
 class Run {
  public:
-  explicit Run(const Options& options) : options_(options) {
-    if (!options.report.empty()) report_to_ = tools::open_report(options.report);
+  explicit Run(const Options& options)
+      : options_(options),
+        report_file_(options.report, options.name.empty() ? options.enter : options.name) {
     if (options.detach) background_.emplace();
   }
 
+  /// The exit status. Throws when the report cannot be written.
   int run() {
-    try {
-      const sbx::Report report = options_.enter.empty() ? run_alone() : enter();
-      write_report(report);
-      return status_of(report);
-    } catch (const sbx::ExecError& error) {
-      return fail(error.code().value() == ENOENT ? kNotFound : kNotExecutable, error.what());
-    } catch (const std::exception& error) {
-      return fail(kSetupFailed, error.what());
-    }
+    const sbx::Report report = report_of_run();
+    report_file_.write(report);
+    return report.status;
   }
 
  private:
+  sbx::Report report_of_run() {
+    try {
+      sbx::Report report = options_.enter.empty() ? run_alone() : enter();
+      if (report.reason == sbx::ExitReason::kTimeout) report.status = kTimeout;
+      return report;
+    } catch (const sbx::ExecError& error) {
+      return failure(error.code().value() == ENOENT ? kNotFound : kNotExecutable, error.what());
+    } catch (const std::exception& error) {
+      return failure(kSetupFailed, error.what());
+    }
+  }
+
   sbx::Report run_alone() {
     sbx::Spec spec = options_.spec;
     std::optional<tools::Claim> claim;
@@ -71,64 +97,85 @@ class Run {
       spec.control_socket = claim->socket();
     }
     if (options_.detach) tools::detach_standard_descriptors();
-    const bool connect = options_.network == NetworkMode::kUser;
-    if (connect) {
-      spec.network = sbx::Network::kOwn;
-      spec.command.argv.clear();
-    }
+    if (options_.network == NetworkMode::kUser) return run_connected(spec);
+    const HeldSignals signals;
     sbx::Sandbox sandbox = sbx::Sandbox::start(spec);
-    std::optional<Pasta> pasta;
-    if (connect) {
-      pasta.emplace(sandbox.pid());
-      sandbox.exec_main(options_.spec.command);
-    }
-    if (background_) background_->succeed();
-    SandboxJob job(sandbox);
-    return supervise(job, {.timeout = options_.timeout, .background = options_.detach});
+    return stay_with(SandboxJob(sandbox), signals);
+  }
+
+  /// The command comes last, so that it finds the network up.
+  sbx::Report run_connected(sbx::Spec& spec) {
+    spec.network = sbx::Network::kOwn;
+    spec.command.argv.clear();
+    sbx::Sandbox sandbox = sbx::Sandbox::start(spec);
+    const Pasta pasta(sandbox.pid());
+    const HeldSignals signals;
+    sandbox.exec_main(options_.spec.command);
+    return stay_with(SandboxJob(sandbox), signals);
   }
 
   sbx::Report enter() {
-    const auto socket = tools::socket_of(tools::run_directory(options_.run_dir), options_.enter);
-    sbx::Sandbox sandbox = sbx::Sandbox::open(socket);
+    sbx::Sandbox sandbox = sbx::Sandbox::open(socket_of_other(options_));
     if (options_.detach) tools::detach_standard_descriptors();
     sbx::Command command = options_.spec.command;
     command.user = options_.spec.user;
-    EnteredJob job(sandbox.exec(command));
-    if (background_) background_->succeed();
-    return supervise(job, {.timeout = options_.timeout, .background = options_.detach});
+    const HeldSignals signals;
+    return stay_with(EnteredJob(sandbox.exec(command)), signals);
   }
 
-  int fail(int status, const std::string& message) {
+  sbx::Report stay_with(Job&& job, const HeldSignals& signals) {
+    if (background_) background_->succeed();
+    return supervise(job, signals, {.timeout = options_.timeout, .background = options_.detach});
+  }
+
+  sbx::Report failure(int status, const std::string& message) {
     const std::string line = fmt::format("sbx-run: {}\n", message);
     if (background_) {
       background_->fail(status, line);
     } else {
       std::fputs(line.c_str(), stderr);
     }
-    write_report(setup_report(status, message));
-    return status;
-  }
-
-  void write_report(const sbx::Report& report) const {
-    const std::string& name = options_.name.empty() ? options_.enter : options_.name;
-    if (report_to_) write(report_to_, options_.report, name, report);
+    return setup_report(status, message);
   }
 
   const Options& options_;
-  sbx::UniqueFd report_to_;
+  ReportFile report_file_;
   std::optional<Background> background_;
 };
 
+/// What would be done, one line each.
+std::string description(const Options& options) {
+  const sbx::Spec& spec = options.spec;
+  std::string text;
+  if (options.enter.empty()) {
+    text = sbx::describe(spec);
+  } else {
+    text = fmt::format("enter: {}\n", socket_of_other(options).native());
+    text += fmt::format("command:");
+    for (const std::string& word : spec.command.argv) {
+      text += " " + sbx::detail::printable(word);
+    }
+    text += "\n";
+  }
+  if (!options.name.empty()) text += fmt::format("name: {}\n", options.name);
+  if (options.network == NetworkMode::kUser) text += "network: pasta\n";
+  if (options.timeout) text += fmt::format("timeout: {} ms\n", options.timeout->count());
+  return text;
+}
+
+int complain(const std::string& message) {
+  fmt::print(stderr, "sbx-run: {}\n", message);
+  return kSetupFailed;
+}
+
 /// Says what is wrong with the command line, in the report too where one was asked for.
 int refuse(const Arguments& arguments, const std::string& message) {
-  fmt::print(stderr, "sbx-run: {}\n", message);
-  if (arguments.report.empty()) return kSetupFailed;
+  complain(message);
   try {
-    write(tools::open_report(arguments.report), arguments.report, arguments.name,
-          setup_report(kSetupFailed, message));
+    const ReportFile file(arguments.report, arguments.name);
+    file.write(setup_report(kSetupFailed, message));
   } catch (const std::exception& error) {
-    // One line is enough when the report itself is what is wrong.
-    if (message != error.what()) fmt::print(stderr, "sbx-run: {}\n", error.what());
+    complain(error.what());
   }
   return kSetupFailed;
 }
@@ -140,13 +187,19 @@ int run(int argc, char** argv) {
     tools::fill_standard_descriptors();
     parsed = parse(argc, argv);
     if (parsed.exit_status) return *parsed.exit_status;
+    if (!parsed.problem.empty()) throw std::invalid_argument(parsed.problem);
     options = interpret(parsed.arguments);
     if (options.dry_run || options.verbose) {
-      std::fputs(sbx::describe(options.spec).c_str(), options.dry_run ? stdout : stderr);
+      std::fputs(description(options).c_str(), options.dry_run ? stdout : stderr);
     }
-    return options.dry_run ? 0 : Run(options).run();
   } catch (const std::exception& error) {
     return refuse(parsed.arguments, error.what());
+  }
+  if (options.dry_run) return 0;
+  try {
+    return Run(options).run();
+  } catch (const std::exception& error) {
+    return complain(error.what());
   }
 }
 

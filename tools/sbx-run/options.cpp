@@ -177,43 +177,100 @@ void define(CLI::App& app, Arguments& arguments) {
                "[=deep] merge equal memory with other sandboxes; deep: no address randomisation")
       ->group(kLimits);
   app.set_help_flag("--help", "print this and exit")->group(kHelp);
-  app.set_version_flag("--version", "sbx-run " SBX_VERSION)->group(kHelp);
+  app.set_version_flag("--version", "sbx-run " SBX_VERSION, "print the version and exit")
+      ->group(kHelp);
   app.footer(kExamples);
-  app.prefix_command();
 }
 
-/// "--overlay DIR" is two words, and so is "--overlay COMMAND". The word is DIR when it is a
+/// Whether a flag has a value: "--flag VALUE" or "--flag=VALUE"; an optional one has only the
+/// second form.
+enum class Value { kNone, kOptional, kRequired };
+
+Value value_of(const CLI::Option& option) {
+  if (option.get_items_expected_min() > 0) return Value::kRequired;
+  const bool optional = option.check_name("--overlay") || option.check_name("--ksm");
+  return optional ? Value::kOptional : Value::kNone;
+}
+
+/// "--overlay DIR" is two words, and so is "--overlay COMMAND". The second is DIR when it is a
 /// directory, or when "--" comes after it.
-std::vector<std::string> join_overlay(int argc, char** argv) {
-  std::vector<std::string> words;
-  for (int i = 1; i < argc; ++i) {
-    const std::string word = argv[i];
-    const bool last = i + 1 >= argc;
-    words.push_back(word);
-    if (word == "--" || last) {
-      words.insert(words.end(), argv + i + 1, argv + argc);
-      break;
-    }
-    if (word != "--overlay" || argv[i + 1][0] == '-') continue;
-    std::error_code ignored;
-    const bool separated = i + 2 < argc && std::string(argv[i + 2]) == "--";
-    if (separated || std::filesystem::is_directory(argv[i + 1], ignored)) {
-      words.back() += std::string("=") + argv[++i];
-    }
-  }
-  return words;
+bool is_overlay_directory(const std::vector<std::string>& words, std::size_t i) {
+  if (i >= words.size() || words[i].starts_with('-')) return false;
+  std::error_code ignored;
+  const bool separated = i + 1 < words.size() && words[i + 1] == "--";
+  return separated || std::filesystem::is_directory(words[i], ignored);
 }
 
-std::vector<std::string> command_in(std::vector<std::string> words) {
-  const bool separated = !words.empty() && words.front() == "--";
-  if (separated) words.erase(words.begin());
-  if (words.empty()) throw std::invalid_argument("no command given");
-  if (!separated && words.front().starts_with('-')) {
-    throw std::invalid_argument(
-        fmt::format("unknown option '{}'", sbx::detail::printable(words.front())));
+/// The command line, cut where the command begins. CLI11 would take a mistyped option for the first
+/// word of the command, the word after "--flag=" for the flag's value, and options of the command
+/// for its own.
+class CommandLine {
+ public:
+  CommandLine(const CLI::App& app, std::vector<std::string> words)
+      : app_(app), words_(std::move(words)) {
+    while (next_ < words_.size() && words_[next_].starts_with('-')) {
+      const std::string word = words_[next_++];
+      if (word == "--") break;
+      take(word);
+    }
+    command_.assign(words_.begin() + static_cast<std::ptrdiff_t>(next_), words_.end());
+    if (command_.empty()) complain("no command given");
   }
-  return words;
-}
+
+  /// "--flag" or "--flag=VALUE" each; those that are wrong are left out.
+  [[nodiscard]] const std::vector<std::string>& options() const { return options_; }
+  [[nodiscard]] const std::vector<std::string>& command() const { return command_; }
+
+  /// The first thing that is wrong; empty when nothing is.
+  [[nodiscard]] const std::string& problem() const { return problem_; }
+
+ private:
+  void complain(const std::string& problem) {
+    if (problem_.empty()) problem_ = problem;
+  }
+
+  void take(const std::string& word) {
+    const std::size_t equals = word.find('=');
+    const std::string name = word.substr(0, equals);
+    const CLI::Option* option = app_.get_option_no_throw(name);
+    if (option == nullptr) {
+      return complain(fmt::format("unknown option '{}'", sbx::detail::printable(name)));
+    }
+    std::string given = word;
+    const Value value = value_of(*option);
+    const bool alone = equals == std::string::npos;
+    if (!alone && value == Value::kNone) return complain(name + " takes no value");
+    const bool joined = alone && (value == Value::kRequired ||
+                                  (name == "--overlay" && is_overlay_directory(words_, next_)));
+    if (joined && next_ >= words_.size()) {
+      return complain(fmt::format("{} needs a value: {}", name, option->get_type_name()));
+    }
+    if (joined) given += "=" + words_[next_++];
+    if (given.ends_with('=') && given.size() == name.size() + 1) {
+      return complain(name + ": the value is empty");
+    }
+    keep(option, name, std::move(given));
+  }
+
+  void keep(const CLI::Option* option, const std::string& name, std::string given) {
+    const bool is_list = std::any_of(std::begin(kLists), std::end(kLists),
+                                     [&](const ListFlag& flag) { return flag.name == name; });
+    const bool twice = std::find(seen_.begin(), seen_.end(), option) != seen_.end();
+    if (twice && !is_list && value_of(*option) != Value::kNone) {
+      return complain(name + " is given twice");
+    }
+    seen_.push_back(option);
+    options_.push_back(std::move(given));
+  }
+
+  const CLI::App& app_;
+  const std::vector<std::string> words_;
+  std::size_t next_ = 0;  // the first word that is not looked at yet
+  std::vector<const CLI::Option*> seen_;
+  std::vector<std::string> options_;
+  std::vector<std::string> command_;
+  std::string problem_;
+};
 
 }  // namespace
 
@@ -222,11 +279,13 @@ Parsed parse(int argc, char** argv) {
   CLI::App app{kDescription, "sbx-run"};
   app.formatter(std::make_shared<Help>());
   define(app, parsed.arguments);
-  std::vector<std::string> words = join_overlay(argc, argv);
+  const CommandLine line(app, {argv + std::min(argc, 1), argv + argc});
+  parsed.arguments.command = line.command();
+  parsed.problem = line.problem();
+  std::vector<std::string> words = line.options();
   std::reverse(words.begin(), words.end());  // as CLI11 wants them
   try {
     app.parse(std::move(words));
-    parsed.arguments.command = command_in(app.remaining());
   } catch (const CLI::Success& success) {
     parsed.exit_status = app.exit(success);
   } catch (const CLI::ParseError& error) {

@@ -65,9 +65,10 @@ struct Arguments {
 struct Parsed {
   Arguments arguments;
   std::optional<int> exit_status;  // --help and --version have been answered
+  std::string problem;  // what is wrong with the command line; the arguments are the rest
 };
 
-/// Reads the command line. Throws std::invalid_argument for a wrong one.
+/// Reads the command line.
 Parsed parse(int argc, char** argv);
 
 /// Makes sense of it, and reads the files that it names. Throws std::invalid_argument or

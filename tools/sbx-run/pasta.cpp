@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,7 +17,7 @@
 #include "sbx/fd.hpp"
 #include "sys/error.hpp"
 #include "sys/number.hpp"
-#include "sys/proc_file.hpp"
+#include "sys/raw.hpp"
 
 namespace sbx_run {
 namespace {
@@ -115,11 +114,9 @@ Pasta::Pasta(pid_t pid) {
     throw sbx::SystemError(EIO, "cannot connect the sandbox by pasta",
                            sbx::detail::printable(last_line(ended.said)));
   }
-  pid_ = pid_file.pid();
-}
-
-Pasta::~Pasta() {
-  if (pid_ > 0) ::kill(pid_, SIGTERM);
+  const UniqueFd pasta(static_cast<int>(
+      sbx::detail::check(sbx::raw::pidfd_open(pid_file.pid(), 0), "cannot find pasta's process")));
+  end_.emplace([fd = pasta.get()] { sbx::raw::pidfd_send_signal(fd, SIGKILL); }, pasta.get());
 }
 
 }  // namespace sbx_run

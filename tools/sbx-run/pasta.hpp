@@ -3,6 +3,10 @@
 
 #include <sys/types.h>
 
+#include <optional>
+
+#include "common/last_will.hpp"
+
 namespace sbx_run {
 
 /// Connects the network namespace of process `pid` to the outside by pasta(1): unprivileged, with
@@ -11,14 +15,9 @@ namespace sbx_run {
 class Pasta {
  public:
   explicit Pasta(pid_t pid);
-  Pasta(const Pasta&) = delete;
-  Pasta& operator=(const Pasta&) = delete;
-  Pasta(Pasta&&) = delete;
-  Pasta& operator=(Pasta&&) = delete;
-  ~Pasta();
 
  private:
-  pid_t pid_ = -1;
+  std::optional<tools::LastWill> end_;  // pasta does not notice the end of this process by itself
 };
 
 }  // namespace sbx_run

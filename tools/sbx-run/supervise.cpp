@@ -3,13 +3,10 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <optional>
 
 #include "sbx/terminal.hpp"
 #include "sys/error.hpp"
@@ -21,35 +18,13 @@ using Clock = std::chrono::steady_clock;
 using sbx::SignalTarget;
 using sbx::UniqueFd;
 
-constexpr int kForwarded[] = {SIGTERM, SIGINT,  SIGHUP,   SIGQUIT,
-                              SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT};
+constexpr int kHeld[] = {SIGTERM, SIGINT,   SIGHUP,  SIGQUIT, SIGUSR1,
+                         SIGUSR2, SIGWINCH, SIGCONT, SIGTSTP};
 constexpr char kEndOfInput = 4;  // what Ctrl-D types
 
-/// The signals that go to the command instead of ending sbx-run.
-class SignalSource {
- public:
-  SignalSource() {
-    sigset_t set;
-    sigemptyset(&set);
-    for (const int signal : kForwarded) sigaddset(&set, signal);
-    sigaddset(&set, SIGTSTP);
-    ::sigprocmask(SIG_BLOCK, &set, nullptr);
-    fd_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-    if (!fd_) sbx::detail::throw_errno("cannot receive signals");
-  }
-
-  [[nodiscard]] int fd() const { return fd_.get(); }
-
-  /// The next signal; none when there is none.
-  [[nodiscard]] std::optional<signalfd_siginfo> next() const {
-    signalfd_siginfo info{};
-    if (::read(fd_.get(), &info, sizeof info) != sizeof info) return std::nullopt;
-    return info;
-  }
-
- private:
-  UniqueFd fd_;
-};
+/// What the terminal sends, it sends to the whole foreground group; what a person or a script
+/// sends, to sbx-run alone.
+bool is_typed(const signalfd_siginfo& info) { return info.ssi_code == SI_KERNEL; }
 
 /// Carries bytes between the caller's terminal and the command's.
 class TerminalRelay {
@@ -129,7 +104,8 @@ class TerminalRelay {
 
 class Supervisor {
  public:
-  Supervisor(Job& job, const Supervision& supervision) : job_(job), supervision_(supervision) {
+  Supervisor(Job& job, const HeldSignals& signals, const Supervision& supervision)
+      : job_(job), signals_(signals), supervision_(supervision) {
     if (auto terminal = job.take_terminal()) relay_.emplace(std::move(*terminal));
     if (supervision.timeout) deadline_ = Clock::now() + *supervision.timeout;
   }
@@ -171,10 +147,7 @@ class Supervisor {
   void take_signals() {
     while (const auto info = signals_.next()) {
       const auto signal = static_cast<int>(info->ssi_signo);
-      // What the terminal sends, it sends to the whole foreground group; what a person or a script
-      // sends, to sbx-run alone.
-      const bool typed = info->ssi_code == SI_KERNEL;
-      const auto target = typed ? SignalTarget::kProcessGroup : SignalTarget::kProcess;
+      const auto target = is_typed(*info) ? SignalTarget::kProcessGroup : SignalTarget::kProcess;
       if (signal == SIGTSTP) {
         stop_command();
       } else if (signal == SIGWINCH && relay_) {
@@ -218,8 +191,8 @@ class Supervisor {
   }
 
   Job& job_;
+  const HeldSignals& signals_;
   const Supervision& supervision_;
-  SignalSource signals_;
   std::optional<TerminalRelay> relay_;
   std::optional<Clock::time_point> deadline_;
   bool ended_ = false;
@@ -227,8 +200,35 @@ class Supervisor {
 
 }  // namespace
 
-sbx::Report supervise(Job& job, const Supervision& supervision) {
-  return Supervisor(job, supervision).run();
+HeldSignals::HeldSignals() {
+  sigset_t held;
+  sigemptyset(&held);
+  sigemptyset(&ignored_);
+  for (const int signal : kHeld) {
+    sigaddset(&held, signal);
+    struct sigaction action {};
+    ::sigaction(signal, nullptr, &action);
+    if (action.sa_handler == SIG_IGN) sigaddset(&ignored_, signal);
+  }
+  ::sigprocmask(SIG_BLOCK, &held, nullptr);
+  fd_.reset(::signalfd(-1, &held, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd_) sbx::detail::throw_errno("cannot receive signals");
+}
+
+std::optional<signalfd_siginfo> HeldSignals::next() const {
+  signalfd_siginfo info{};
+  while (::read(fd_.get(), &info, sizeof info) == sizeof info) {
+    // nohup(1) lets a hangup be ignored, and a script what is typed while its "sbx-run &" runs. A
+    // signal that somebody sends on purpose is passed on even so.
+    const auto signal = static_cast<int>(info.ssi_signo);
+    const bool meant = signal != SIGHUP && !is_typed(info);
+    if (meant || sigismember(&ignored_, signal) == 0) return info;
+  }
+  return std::nullopt;
+}
+
+sbx::Report supervise(Job& job, const HeldSignals& signals, const Supervision& supervision) {
+  return Supervisor(job, signals, supervision).run();
 }
 
 }  // namespace sbx_run

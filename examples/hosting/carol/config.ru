@@ -2,5 +2,6 @@
 #
 # carol's site, Rack: has no redis.
 run lambda { |_environment|
-  [200, { 'Content-Type' => 'text/plain; charset=utf-8' }, ["carol, Rack on Ruby #{RUBY_VERSION}\n"]]
+  text = "carol, Rack on Ruby #{RUBY_VERSION}\n"
+  [200, { 'Content-Type' => 'text/plain; charset=utf-8' }, [text]]
 }

@@ -16,7 +16,8 @@ std::size_t end_of_string(std::string_view text, std::size_t start) {
     if (text[i] == '\\' && quote == '"') {
       ++i;
     } else if (many_lines && text.substr(i, 3) == three) {
-      return std::min(text.find_first_not_of(quote, i), text.size());  // one or two may be its own
+      // One or two more are the string's own.
+      return std::min(text.find_first_not_of(quote, i), text.size());
     } else if (!many_lines && (text[i] == quote || text[i] == '\n')) {
       return i + 1;
     }
@@ -27,22 +28,20 @@ std::size_t end_of_string(std::string_view text, std::size_t start) {
 }  // namespace
 
 std::optional<std::size_t> find_long_key(std::string_view text, unsigned most_parts) {
-  constexpr std::string_view kNotInKeys = "=,[]{}\n";
+  constexpr std::string_view kNotInKey = "=,[]{}\n";
   unsigned dots = 0;
   std::size_t i = 0;
   while (i < text.size()) {
     const char c = text[i];
     if (c == '"' || c == '\'') {
       i = end_of_string(text, i);
-      continue;
-    }
-    if (c == '#') {
+    } else if (c == '#') {
       i = std::min(text.find('\n', i), text.size());
-      continue;
+    } else {
+      if (kNotInKey.find(c) != std::string_view::npos) dots = 0;
+      if (c == '.' && ++dots >= most_parts) return i;
+      ++i;
     }
-    if (kNotInKeys.find(c) != std::string_view::npos) dots = 0;
-    if (c == '.' && ++dots >= most_parts) return i;
-    ++i;
   }
   return std::nullopt;
 }

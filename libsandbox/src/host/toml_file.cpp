@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::size_t kLargestFile = std::size_t{1} << 20;
 constexpr unsigned kMostKeyParts = 16;
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 /// The line, and the column in characters, of the byte at `offset`.
 toml::source_position place_of(std::string_view text, std::size_t offset) {
@@ -43,6 +44,27 @@ std::string fault_of(const toml::parse_error& error) {
   return printable(text);
 }
 
+bool breaks_assertion(std::string_view text) {
+  try {
+    (void)toml::parse(text);
+  } catch (const toml::parse_error&) {
+  } catch (const TomlAssertion&) {
+    return true;
+  }
+  return false;
+}
+
+/// The end of the shortest start of `text` that breaks an assertion, as the whole does.
+std::size_t find_broken_assertion(std::string_view text) {
+  std::size_t good = 0;
+  std::size_t bad = text.size();
+  while (good + 1 < bad) {
+    const std::size_t middle = good + (bad - good) / 2;
+    (breaks_assertion(text.substr(0, middle)) ? bad : good) = middle;
+  }
+  return good;
+}
+
 }  // namespace
 
 std::string read_text_file(const std::string& path, std::string_view what) {
@@ -65,6 +87,7 @@ std::string read_text_file(const std::string& path, std::string_view what) {
 }
 
 toml::table parse_toml(std::string_view text, const std::string& path) {
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   if (const auto dot = find_long_key(text, kMostKeyParts)) {
     throw std::invalid_argument(fmt::format("{}a key has more than {} parts",
                                             place_text(path, place_of(text, *dot)), kMostKeyParts));
@@ -74,6 +97,9 @@ toml::table parse_toml(std::string_view text, const std::string& path) {
   } catch (const toml::parse_error& error) {
     throw std::invalid_argument(fmt::format(
         "{}this is not TOML: {}", place_text(path, error.source().begin), fault_of(error)));
+  } catch (const TomlAssertion&) {
+    throw std::invalid_argument(place_text(path, place_of(text, find_broken_assertion(text))) +
+                                "this is not TOML");
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -229,6 +230,10 @@ void write_map(const MapWrite& job) {
 
   const bool privileged = ThreadCapabilities::current().effective.contains(job.kind.capability);
   if (error == EPERM && !own_id && !privileged) return write_by_program(job);
+  if (error == EACCES && ::prctl(PR_GET_DUMPABLE) != 1) {
+    throw SystemError(error, job.attempt(),
+                      "a caller who is not dumpable (PR_SET_DUMPABLE) cannot write it");
+  }
   throw SystemError(error, job.attempt(),
                     privileged ? std::string() : detail::user_namespace_cure(error));
 }

@@ -42,6 +42,10 @@ SeccompFilter SeccompFilter::strict_profile() {
   return {std::data(kStrictProgram), std::size(kStrictProgram)};
 }
 
+SeccompFilter SeccompFilter::no_set_id() {
+  return {std::data(kSetIdProgram), std::size(kSetIdProgram)};
+}
+
 SeccompFilter SeccompFilter::profile(std::string_view name) {
   const auto* found =
       std::find_if(kProfiles.begin(), kProfiles.end(),

@@ -53,6 +53,7 @@ void generate(const std::string& architecture_name, const std::string& path) {
   out << fmt::format("// Made by seccomp_generate for {}: do not edit.\n", architecture_name);
   write_array(out, "kDefaultProgram", compile_known(default_seccomp_profile(), architecture));
   write_array(out, "kStrictProgram", compile_known(strict_seccomp_profile(), architecture));
+  write_array(out, "kSetIdProgram", compile_known(set_id_seccomp_profile(), architecture));
   out.close();
   if (!out) throw std::runtime_error(fmt::format("cannot write '{}'", path));
 }

@@ -237,4 +237,12 @@ SeccompProfile strict_seccomp_profile(SetIdBits set_id_bits) {
   return profile;
 }
 
+SeccompProfile set_id_seccomp_profile() {
+  SeccompProfile profile;
+  profile.default_action = SCMP_ACT_ALLOW;
+  refuse_set_id_bits(profile.rules);
+  profile.rules.push_back({.call = "openat2", .action = SCMP_ACT_ERRNO(ENOSYS)});
+  return profile;
+}
+
 }  // namespace sbx::detail

@@ -15,4 +15,7 @@ enum class SetIdBits { kAllowed, kRefused };
 SeccompProfile default_seccomp_profile(SetIdBits set_id_bits = SetIdBits::kRefused);
 SeccompProfile strict_seccomp_profile(SetIdBits set_id_bits = SetIdBits::kRefused);
 
+/// Refuses the set-id bits and nothing else: what stays where the caller chose another filter.
+SeccompProfile set_id_seccomp_profile();
+
 }  // namespace sbx::detail

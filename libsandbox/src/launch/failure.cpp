@@ -20,7 +20,7 @@ struct Sentence {
 constexpr Sentence kSentences[] = {
     {Stage::kCallerGone, "cannot go on without the caller"},
     {Stage::kPropagation, "cannot make the mounts private"},
-    {Stage::kBecomeRoot, "cannot become user 0 of the new user namespace"},
+    {Stage::kBecomeRoot, "cannot take the ids of the new user namespace"},
     {Stage::kRootMount, "cannot mount the root"},
     {Stage::kOverlay, "cannot mount the overlay"},
     {Stage::kPivot, "cannot change the root to the new one"},
@@ -46,6 +46,9 @@ constexpr Sentence kSentences[] = {
 std::string step_cure(const Step& step, int error) {
   if (error == EROFS || (error == ENOENT && step.kind != StepKind::kSysctl)) {
     return "the root is read-only: make the mount point there, or use an overlay";
+  }
+  if (step.kind == StepKind::kDirectory && (error == EACCES || error == EOVERFLOW)) {
+    return "the root belongs to somebody without a number inside: make the mount point there";
   }
   if (step.kind == StepKind::kFilesystem && error == EPERM && std::string(step.text) == "proc") {
     return "the caller's own /proc is covered in part, as in a container: run outside of it";

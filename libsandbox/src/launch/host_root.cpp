@@ -24,29 +24,12 @@ constexpr const char* kProgramPlaces[] = {"/usr",   "/bin",   "/sbin",  "/lib",
                                           "/lib32", "/lib64", "/libx32"};
 
 /// Settings without secrets that programs expect; copied when small.
-constexpr const char* kEtcFiles[] = {"/etc/bash.bashrc",
-                                     "/etc/debian_version",
-                                     "/etc/gai.conf",
-                                     "/etc/host.conf",
-                                     "/etc/inputrc",
-                                     "/etc/ld.so.cache",
-                                     "/etc/ld.so.conf",
-                                     "/etc/localtime",
-                                     "/etc/lsb-release",
-                                     "/etc/mime.types",
-                                     "/etc/networks",
-                                     "/etc/nsswitch.conf",
-                                     "/etc/os-release",
-                                     "/etc/profile",
-                                     "/etc/protocols",
-                                     "/etc/rpc",
-                                     "/etc/services",
-                                     "/etc/shells",
-                                     "/etc/timezone",
-                                     "/etc/magic",
-                                     "/etc/locale.alias",
-                                     "/etc/screenrc",
-                                     "/etc/ca-certificates.conf"};
+constexpr const char* kEtcFiles[] = {
+    "/etc/bash.bashrc",   "/etc/debian_version", "/etc/gai.conf",   "/etc/host.conf",
+    "/etc/inputrc",       "/etc/ld.so.cache",    "/etc/ld.so.conf", "/etc/localtime",
+    "/etc/lsb-release",   "/etc/magic",          "/etc/mime.types", "/etc/networks",
+    "/etc/nsswitch.conf", "/etc/os-release",     "/etc/profile",    "/etc/protocols",
+    "/etc/services",      "/etc/shells",         "/etc/timezone"};
 
 /// Folders of settings that are shown as they are.
 constexpr const char* kEtcTrees[] = {

@@ -138,6 +138,20 @@ std::uint64_t clone_flags_for(const Spec& spec, const Identity& identity) {
   return flags;
 }
 
+/// Whether a file made inside can be, outside, that of somebody who is more than the program; and
+/// the filter does not see to it already that it is at least no set-user-id one.
+bool shows_files_of_others(const Spec& spec, const Identity& identity) {
+  const auto* filter = spec.seccomp.data();
+  if (filter == SeccompFilter::default_profile().data()) return false;
+  if (filter == SeccompFilter::strict_profile().data()) return false;
+  const bool writable_bind =
+      std::any_of(spec.mounts.begin(), spec.mounts.end(), [](const MountPoint& mount) {
+        const Bind* bind = std::get_if<Bind>(&mount);
+        return bind != nullptr && !bind->read_only;
+      });
+  return identity.privileged && (writable_bind || spec.root.overlay == Root::Overlay::kKeep);
+}
+
 ProgramParts policy_parts(const Spec& spec, const Identity& identity) {
   Command command = spec.command;
   if (spec.memory_merge == MemoryMerge::kDeep && !is_set(command.environment, "PYTHONHASHSEED")) {
@@ -149,8 +163,8 @@ ProgramParts policy_parts(const Spec& spec, const Identity& identity) {
                                                .home = identity.user.home.native()});
   using Program = child::Program;
   if (spec.no_new_privileges) parts.flags |= Program::kNoNewPrivileges;
-  if (identity.may_set_groups) parts.flags |= Program::kChangeGroups;
-  if (identity.privileged || identity.maps_root) parts.flags |= Program::kChangeUser;
+  if (identity.may_set_groups && identity.maps_root) parts.flags |= Program::kChangeGroups;
+  if (identity.maps_root) parts.flags |= Program::kChangeUser;
   if (spec.memory_merge != MemoryMerge::kOff) parts.flags |= Program::kMergeMemory;
   if (spec.memory_merge == MemoryMerge::kDeep) parts.flags |= Program::kNoRandomization;
   parts.capabilities = identity.capabilities.bits();
@@ -159,15 +173,17 @@ ProgramParts policy_parts(const Spec& spec, const Identity& identity) {
                             .soft = limit.soft,
                             .hard = limit.hard});
   }
-  parts.filter = spec.seccomp.data();
-  parts.filter_size = spec.seccomp.size();
+  parts.filter = spec.seccomp;
+  if (shows_files_of_others(spec, identity)) parts.guard = SeccompFilter::no_set_id();
   return parts;
 }
 
 /// What the init itself needs: to start programs as other users, and to signal them.
-std::uint64_t init_capabilities(const Identity& identity) {
+std::uint64_t init_capabilities(const Spec& spec, const Identity& identity) {
   using enum Capability;
   CapabilitySet kept = identity.capabilities;
+  if (!spec.no_new_privileges)
+    kept.add(kSysAdmin).add(kSetpcap);  // to load a filter, and to give up
   if (identity.maps_root) kept.add(kSetuid).add(kSetgid).add(kSetpcap).add(kKill);
   return kept.bits();
 }
@@ -230,9 +246,13 @@ void compile(const Spec& spec, Plan& plan) {
   setup.hostname = plan.hostname.c_str();
   setup.loopback = spec.network != Network::kHost;
   setup.user_namespace = plan.identity.user_namespace;
-  setup.become_root = plan.identity.user_namespace && plan.identity.maps_root;
+  // Without a user 0 the set-up is done as the program's user, whose the new files then are.
+  const bool others_ids = plan.identity.privileged || plan.identity.maps_root;
+  setup.change_user = plan.identity.user_namespace && others_ids;
+  setup.uid = plan.identity.maps_root ? 0 : plan.identity.user.uid;
+  setup.gid = plan.identity.maps_root ? 0 : plan.identity.user.gid;
   setup.clear_groups = plan.identity.may_set_groups;
-  setup.init_capabilities = init_capabilities(plan.identity);
+  setup.init_capabilities = init_capabilities(spec, plan.identity);
   if (spec.cpu_time_max) {
     plan.cpu_limit = std::to_string(spec.cpu_time_max->count() * 1000);
     setup.init_cpu_limit = plan.cpu_limit.c_str();

@@ -28,6 +28,7 @@ ProgramBlock::ProgramBlock(const ProgramParts& parts) {
                       .candidates = {},
                       .groups = {},
                       .limits = {},
+                      .guard = {},
                       .filter = {},
                       .inner_fds = {}};
   words_.push_back(0);  // the slot before argv
@@ -36,7 +37,8 @@ ProgramBlock::ProgramBlock(const ProgramParts& parts) {
   head.candidates = add_texts(parts.candidates);
   head.groups = add(parts.groups.data(), sizeof parts.groups[0], parts.groups.size());
   head.limits = add(parts.limits.data(), sizeof parts.limits[0], parts.limits.size());
-  head.filter = add(parts.filter, sizeof(sock_filter), parts.filter_size);
+  head.guard = add(parts.guard.data(), sizeof(sock_filter), parts.guard.size());
+  head.filter = add(parts.filter.data(), sizeof(sock_filter), parts.filter.size());
   head.inner_fds = add(parts.inner_fds.data(), sizeof parts.inner_fds[0], parts.inner_fds.size());
   if (!parts.workdir.empty()) head.workdir = add_text(parts.workdir);
   if (!parts.home.empty()) head.home = add_text(parts.home);

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <linux/filter.h>
-
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "launch/child/program.hpp"
 #include "sbx/fd.hpp"
+#include "sbx/seccomp.hpp"
 
 namespace sbx::detail {
 
@@ -24,8 +23,8 @@ struct ProgramParts {
   std::vector<std::string> candidates;
   std::vector<std::uint32_t> groups;
   std::vector<child::Limit> limits;
-  const sock_filter* filter = nullptr;
-  std::size_t filter_size = 0;
+  SeccompFilter guard = SeccompFilter::none();
+  SeccompFilter filter = SeccompFilter::none();
   std::vector<std::int32_t> inner_fds;
   std::string workdir;
   std::string home;

@@ -189,12 +189,12 @@ class RootPlanner {
       Step& step = plan_.steps.add(StepKind::kBind, tree.path);
       step.source = show(source, IdMappedTree{.view = root_view()});
       step.text = plan_.steps.keep(tree.path);
-      step.attributes = kQuietReadOnly;
+      step.attributes = root_attributes() | MOUNT_ATTR_RDONLY;
       const bool programs = tree.path.find("/etc/") != 0;
       if (programs && plan_.setup.layer != Layer::kNone) {
         Step& overlay = plan_.steps.add(StepKind::kOverlay, tree.path);
         overlay.text = plan_.steps.keep(std::filesystem::path(tree.path).filename().native());
-        overlay.attributes = kQuiet;
+        overlay.attributes = root_attributes();
       }
     }
   }
@@ -356,8 +356,14 @@ class RootPlanner {
     return normal.has_filename() ? normal : normal.parent_path();
   }
 
+  /// Set-user-id programs of the root are worth nothing, unless they were asked for.
+  [[nodiscard]] std::uint64_t root_attributes() const {
+    return spec_.no_new_privileges ? kQuiet : std::uint64_t{MOUNT_ATTR_NODEV};
+  }
+
   void publish() {
     child::Setup& setup = plan_.setup;
+    setup.root_attributes = root_attributes();
     std::vector<std::pair<std::string, std::string>> tmpfs = {{"mode", "0755"}};
     if (root_view() == IdView::kSwapped) {
       tmpfs.emplace_back("uid", std::to_string(user().uid));

@@ -24,7 +24,7 @@ function __sbx_run_rest
         switch $word
             case --
                 set -e words[1]
-                string join \n -- $words
+                printf "%s\n" $words
                 return 0
             case --overlay
                 # The next word is the flag's when it is a directory, or when "--" comes after it.
@@ -41,12 +41,12 @@ function __sbx_run_rest
                     set -e words[1]
                 end
             case '*'
-                string join \n -- $words
+                printf "%s\n" $words
                 return 0
         end
     end
     string match -q -- '-*' "$words[1]"; and return 1
-    string join \n -- $words
+    printf "%s\n" $words
 end
 
 function __sbx_run_options
@@ -88,7 +88,7 @@ end
 complete -c sbx-run -f
 complete -c sbx-run -n 'not __sbx_run_options' -a '(__sbx_run_command)'
 
-__sbx_run_flag -l rootfs -x -a '(__fish_complete_directories)' -d 'Make a directory the root, read-only'
+__sbx_run_flag -l rootfs -x -a '(__fish_complete_directories)' -d 'Make a directory the root'
 __sbx_run_flag -l bind -r -F -d 'Show SRC[:DST] inside, writable'
 __sbx_run_flag -l ro-bind -r -F -d 'Show SRC[:DST] inside, read-only'
 __sbx_run_flag -l tmpfs -x -a '(__fish_complete_directories)' -d 'An empty place in memory'
@@ -127,7 +127,7 @@ __sbx_run_flag -l allow-new-privs -d 'Do not set no_new_privs'
 
 __sbx_run_flag -l name -x -d 'Let others find the sandbox by a name'
 __sbx_run_flag -l enter -x -a '(__sbx_run_running)' -d 'Run the command in a running sandbox'
-__sbx_run_flag -l config -r -F -d 'A vassal file (not in this version)'
+__sbx_run_flag -l config -r -F -d 'Read a vassal file first'
 __sbx_run_flag -l report -r -F -a fd: -d 'Write how it ended, as one JSON object'
 __sbx_run_flag -l run-dir -x -a '(__fish_complete_directories)' -d 'Where names are kept'
 __sbx_run_flag -l detach -d 'Go on in the background once the command runs'

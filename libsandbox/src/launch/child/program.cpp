@@ -171,15 +171,20 @@ Failure place_descriptors(const Program* program, const int* passed, int termina
   return {};
 }
 
+long load_filter(const Program* policy, const Table& table) noexcept {
+  if (table.count == 0) return 0;
+  const sock_fprog filter{.len = static_cast<unsigned short>(table.count),
+                          .filter = at<sock_filter>(policy, table.offset)};
+  return raw::seccomp(SECCOMP_SET_MODE_FILTER, 0, &filter);
+}
+
 Failure confine(const Program* policy) noexcept {
   if ((policy->flags & Program::kNoNewPrivileges) != 0) {
     const long result = raw::prctl(PR_SET_NO_NEW_PRIVS, 1);
     if (result < 0) return failed(Stage::kNoNewPrivileges, result);
   }
-  if (policy->filter.count == 0) return {};
-  const sock_fprog filter{.len = static_cast<unsigned short>(policy->filter.count),
-                          .filter = at<sock_filter>(policy, policy->filter.offset)};
-  const long result = raw::seccomp(SECCOMP_SET_MODE_FILTER, 0, &filter);
+  long result = load_filter(policy, policy->guard);
+  if (result >= 0) result = load_filter(policy, policy->filter);
   return result < 0 ? failed(Stage::kSeccomp, result) : Failure{};
 }
 
@@ -216,6 +221,7 @@ bool is_whole(const Program* program, std::size_t size) noexcept {
          texts_fit(program, program->candidates, size) &&
          table_fits(program->groups, sizeof(unsigned), size) &&
          table_fits(program->limits, sizeof(Limit), size) &&
+         table_fits(program->guard, sizeof(sock_filter), size) &&
          table_fits(program->filter, sizeof(sock_filter), size) &&
          table_fits(program->inner_fds, sizeof(std::int32_t), size) &&
          (program->workdir == 0 || text_fits(program, program->workdir, size)) &&
@@ -275,6 +281,9 @@ Failure become_program(Program* policy, Program* program, const int* passed,
   Failure failure = enter_session(program, place, &terminal);
   if (!failure) failure = apply_limits(policy);
   if (!failure) failure = apply_memory(policy);
+  // Without no_new_privs a filter takes a capability, which the change of identity gives up.
+  const bool confine_first = (policy->flags & Program::kNoNewPrivileges) == 0;
+  if (!failure && confine_first) failure = confine(policy);
   if (!failure) failure = change_identity(policy, program, place);
   if (!failure) failure = enter_workdir(program);
   if (failure) return failure;
@@ -290,9 +299,8 @@ Failure become_program(Program* policy, Program* program, const int* passed,
   failure = place_descriptors(program, passed, terminal);
   if (failure) return failure;
   reset_signals();
-  failure = confine(policy);
-  if (failure) return failure;
-  return execute(program);
+  if (!confine_first) failure = confine(policy);
+  return failure ? failure : execute(program);
 }
 
 }  // namespace sbx::child

@@ -51,6 +51,7 @@ struct Program {
   Table candidates;   // texts: paths to execute, in the order of PATH
   Table groups;       // std::uint32_t
   Table limits;       // Limit
+  Table guard;        // sock_filter: a filter that stays whatever `filter` is
   Table filter;       // sock_filter
   Table inner_fds;    // std::int32_t: the number that each passed descriptor gets
   std::uint32_t workdir = 0;  // text; 0: none

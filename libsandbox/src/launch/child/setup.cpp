@@ -17,8 +17,6 @@
 namespace sbx::child {
 namespace {
 
-constexpr std::uint64_t kGivenRoot = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-
 Failure failed(Stage stage, long result, std::size_t index = 0) noexcept {
   return {.stage = stage,
           .index = static_cast<std::uint32_t>(index),
@@ -35,13 +33,13 @@ Failure wait_for_caller(const Setup& setup) noexcept {
   return result == 1 ? Failure{} : failed(Stage::kCallerGone, result < 0 ? result : -ESRCH);
 }
 
-/// Files in the new root are made by its own user 0; the host's has no number in there.
-Failure become_root(const Setup& setup) noexcept {
+/// Files in the new root are made by somebody who has a number in there.
+Failure change_user(const Setup& setup) noexcept {
   long result = 0;
   if (setup.clear_groups) result = raw::setgroups(0, nullptr);
-  if (result >= 0 && setup.become_root) result = raw::setresgid(0);
-  if (result >= 0 && setup.become_root) result = raw::setresuid(0);
-  if (setup.become_root) {
+  if (result >= 0 && setup.change_user) result = raw::setresgid(setup.gid);
+  if (result >= 0 && setup.change_user) result = raw::setresuid(setup.uid);
+  if (setup.change_user) {
     // The caller shares this memory, and would stay without core dumps and debuggers.
     raw::prctl(PR_SET_DUMPABLE, static_cast<unsigned long>(setup.dumpable));
     raw::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -55,7 +53,7 @@ Failure keep_mounts_private() noexcept {
   return result < 0 ? failed(Stage::kPropagation, result) : Failure{};
 }
 
-Failure take_steps(const Tree& tree, const Step* steps, std::size_t count,
+Failure take_steps(Tree& tree, const Step* steps, std::size_t count,
                    std::size_t first_index) noexcept {
   for (std::size_t i = 0; i < count; ++i) {
     const long result = take_step(tree, steps[i]);
@@ -78,11 +76,12 @@ Failure open_layer(const Setup& setup, Tree* tree) noexcept {
 Failure mount_root(const Setup& setup, Tree* tree) noexcept {
   const long root = setup.root ? open_source(setup.root)
                                : new_filesystem("tmpfs", setup.tmpfs_options,
-                                                setup.tmpfs_option_count, MOUNT_ATTR_NOSUID);
+                                                setup.tmpfs_option_count, setup.root_attributes);
   if (root < 0) return failed(Stage::kRootMount, root);
   tree->root = static_cast<int>(root);
   // A root that somebody gave is never written to, not even to make a mount point.
-  long result = setup.root ? set_attributes(tree->root, kGivenRoot) : 0;
+  long result =
+      setup.root ? set_attributes(tree->root, setup.root_attributes | MOUNT_ATTR_RDONLY) : 0;
   if (result >= 0) result = attach_hidden(tree->root);
   return result < 0 ? failed(Stage::kRootMount, result) : Failure{};
 }
@@ -97,10 +96,8 @@ Failure cover_root(const Setup& setup, Tree* tree) noexcept {
 }
 
 Failure pivot(const Setup& setup, const Tree& tree) noexcept {
-  mount_attr change{.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
-                    .attr_clr = 0,
-                    .propagation = 0,
-                    .userns_fd = 0};
+  mount_attr change{
+      .attr_set = setup.root_attributes, .attr_clr = 0, .propagation = 0, .userns_fd = 0};
   if (setup.root_read_only) change.attr_set |= MOUNT_ATTR_RDONLY;
   long result = raw::mount_setattr(tree.root, "", AT_EMPTY_PATH, &change, sizeof change);
   if (result >= 0) result = raw::fchdir(tree.root);
@@ -181,7 +178,7 @@ long place_init_descriptors(const Setup& setup, int* image) noexcept {
 Failure become_init(const Setup& setup) noexcept {
   long result = limit_bounding_set(setup.init_capabilities);
   if (result < 0) return failed(Stage::kBounding, result);
-  const bool root = setup.become_root || !setup.user_namespace;
+  const bool root = setup.uid == 0 && (setup.change_user || !setup.user_namespace);
   result = limit_capabilities(setup.init_capabilities, !root);
   if (result < 0) return failed(Stage::kCapabilities, result);
   int image = -1;
@@ -215,7 +212,7 @@ Failure hand_over_terminal(const Setup& setup, int* master) noexcept {
 Failure set_up(const Setup& setup) noexcept {
   Failure failure = wait_for_caller(setup);
   const long umask = raw::umask(0);
-  if (!failure) failure = become_root(setup);
+  if (!failure) failure = change_user(setup);
   if (!failure && setup.hostname != nullptr) failure = name_host(setup.hostname);
   if (!failure && setup.loopback) failure = bring_loopback_up();
   if (!failure) failure = leave_keyring();

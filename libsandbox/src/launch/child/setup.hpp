@@ -69,6 +69,7 @@ struct Setup {
   const Option* tmpfs_options = nullptr;
   std::size_t tmpfs_option_count = 0;
   bool root_read_only = true;
+  std::uint64_t root_attributes = 0;  // MOUNT_ATTR_* of the root, besides
 
   Layer layer = Layer::kNone;  // the writable layer: where kOverlay steps write to
   Source layer_source;         // for Layer::kDirectory
@@ -81,7 +82,9 @@ struct Setup {
 
   const char* hostname = nullptr;
   bool loopback = false;     // bring it up
-  bool become_root = false;  // be user and group 0 of the new user namespace during the set-up
+  bool change_user = false;  // be `uid` and `gid` of the new user namespace during the set-up
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
   bool clear_groups = false;
   bool user_namespace = false;
   int dumpable = 1;         // the caller's flag, to be put back after each change of identity

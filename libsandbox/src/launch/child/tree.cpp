@@ -45,41 +45,47 @@ long open_inside(int root, const char* path, std::uint64_t flags, bool follow) n
   return fd;
 }
 
-/// The directory that holds `path`, and the last name of it.
-struct Parent {
-  Parent(int root, const char* path) noexcept : name(path), directory(open(root, path)) {}
+void forget_last(Tree& tree) noexcept {
+  if (tree.last.fd >= 0) raw::close(tree.last.fd);
+  tree.last = {};
+}
 
-  const char* name;
-  Fd directory;
-
- private:
-  long open(int root, const char* path) noexcept {
-    std::size_t slash = 0;
-    std::size_t size = 0;
-    for (; path[size] != '\0'; ++size) {
-      if (path[size] == '/') slash = size;
-    }
-    if (size >= kLongestPath) return -ENAMETOOLONG;
-    char directory_path[kLongestPath];
-    for (std::size_t i = 0; i < slash; ++i) directory_path[i] = path[i];
-    directory_path[slash] = '\0';
-    if (slash > 0) name = path + slash + 1;
-    return open_inside(root, directory_path, O_PATH | O_DIRECTORY, true);
+/// The directory that holds `path`, and in `name` the last part of it. Owned by the tree.
+long open_parent(Tree& tree, const char* path, const char** name) noexcept {
+  std::size_t slash = 0;
+  std::size_t size = 0;
+  for (; path[size] != '\0'; ++size) {
+    if (path[size] == '/') slash = size;
   }
-};
+  *name = slash == 0 ? path : path + slash + 1;
+  if (slash == 0) return tree.root;
+  if (size >= kLongestPath) return -ENAMETOOLONG;
+
+  std::size_t same = 0;
+  while (same < slash && tree.last.size == slash && tree.last.path[same] == path[same]) ++same;
+  if (same == slash) return tree.last.fd;
+  forget_last(tree);
+  char directory[kLongestPath];
+  for (std::size_t i = 0; i < slash; ++i) directory[i] = path[i];
+  directory[slash] = '\0';
+  const long fd = open_inside(tree.root, directory, O_PATH | O_DIRECTORY, true);
+  if (fd >= 0) tree.last = {.path = path, .size = slash, .fd = static_cast<int>(fd)};
+  return fd;
+}
 
 long attach(int mount, int target) noexcept {
   return raw::move_mount(mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
 /// Attaches `mount` with the step's attributes to its target.
-long finish(const Tree& tree, const Step& step, long mount) noexcept {
+long finish(Tree& tree, const Step& step, long mount) noexcept {
   const Fd mounted(mount);
   if (!mounted.ok()) return mounted.error();
   const long result = set_attributes(mounted.get(), step.attributes);
   if (result < 0) return result;
   const Fd target(open_inside(tree.root, step.target, O_PATH, step.follow));
   if (!target.ok()) return target.error();
+  forget_last(tree);  // what it was may be covered now
   return attach(mounted.get(), target.get());
 }
 
@@ -88,19 +94,23 @@ long own(int directory, const char* name, const Step& step) noexcept {
   return raw::fchownat(directory, name, step.uid, step.gid, AT_SYMLINK_NOFOLLOW);
 }
 
-long make_directory(const Tree& tree, const Step& step) noexcept {
-  const Parent parent(tree.root, step.target);
-  if (!parent.directory.ok()) return parent.directory.error();
-  const long result = raw::mkdirat(parent.directory.get(), parent.name, step.mode);
+long make_directory(Tree& tree, const Step& step) noexcept {
+  const char* name = nullptr;
+  const long parent = open_parent(tree, step.target, &name);
+  if (parent < 0) return parent;
+  const int directory = static_cast<int>(parent);
+  const long result = raw::mkdirat(directory, name, step.mode);
   if (result == -EEXIST) return 0;
-  return result < 0 ? result : own(parent.directory.get(), parent.name, step);
+  return result < 0 ? result : own(directory, name, step);
 }
 
-long make_file(const Tree& tree, const Step& step) noexcept {
-  const Parent parent(tree.root, step.target);
-  if (!parent.directory.ok()) return parent.directory.error();
-  const Fd file(raw::openat(parent.directory.get(), parent.name,
-                            O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, step.mode));
+long make_file(Tree& tree, const Step& step) noexcept {
+  const char* name = nullptr;
+  const long parent = open_parent(tree, step.target, &name);
+  if (parent < 0) return parent;
+  const int directory = static_cast<int>(parent);
+  const Fd file(raw::openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                            step.mode));
   if (file.error() == -EEXIST) return 0;
   if (!file.ok()) return file.error();
   std::size_t written = 0;
@@ -109,13 +119,15 @@ long make_file(const Tree& tree, const Step& step) noexcept {
     if (result < 0) return result;
     written += static_cast<std::size_t>(result);
   }
-  return own(parent.directory.get(), parent.name, step);
+  return own(directory, name, step);
 }
 
-long make_symlink(const Tree& tree, const Step& step) noexcept {
-  const Parent parent(tree.root, step.target);
-  if (!parent.directory.ok()) return parent.directory.error();
-  const long result = raw::symlinkat(step.text, parent.directory.get(), parent.name);
+long make_symlink(Tree& tree, const Step& step) noexcept {
+  const char* name = nullptr;
+  const long parent = open_parent(tree, step.target, &name);
+  if (parent < 0) return parent;
+  const int directory = static_cast<int>(parent);
+  const long result = raw::symlinkat(step.text, directory, name);
   return result == -EEXIST ? 0 : result;
 }
 
@@ -130,13 +142,13 @@ long open_device(int directory, const char* path, std::uint64_t device) noexcept
   return raw::open_tree(node.get(), "", kCloneTree);
 }
 
-long make_device(const Tree& tree, const Step& step) noexcept {
+long make_device(Tree& tree, const Step& step) noexcept {
   const long result = make_file(tree, step);
   if (result < 0) return result;
   return finish(tree, step, open_device(AT_FDCWD, step.text, step.source.device));
 }
 
-long mount_inside(const Tree& tree, const Step& step, const char* from, unsigned below) noexcept {
+long mount_inside(Tree& tree, const Step& step, const char* from, unsigned below) noexcept {
   const Fd source(open_inside(tree.root, from, O_PATH, step.follow));
   if (!source.ok()) return source.error();
   return finish(tree, step, raw::open_tree(source.get(), "", kCloneTree | below));
@@ -155,7 +167,7 @@ long mask(const Tree& tree, const Step& step) noexcept {
   return empty.ok() ? attach(empty.get(), target.get()) : empty.error();
 }
 
-long cover_with_overlay(const Tree& tree, const Step& step) noexcept {
+long cover_with_overlay(Tree& tree, const Step& step) noexcept {
   const Fd target(open_inside(tree.root, step.target, O_PATH, step.follow));
   if (!target.ok()) return target.error();
   return finish(tree, step, new_overlay(tree, target.get(), step.text));
@@ -262,7 +274,7 @@ long new_overlay(const Tree& tree, int lower, const char* name) noexcept {
   return new_filesystem("overlay", options, count, 0);
 }
 
-long take_step(const Tree& tree, const Step& step) noexcept {
+long take_step(Tree& tree, const Step& step) noexcept {
   switch (step.kind) {
     case StepKind::kDirectory:
       return make_directory(tree, step);

@@ -5,15 +5,23 @@
 
 namespace sbx::child {
 
+/// The directory that the last step made something in: the next one often makes its neighbour.
+struct LastDirectory {
+  const char* path = nullptr;  // not ended by a NUL
+  std::size_t size = 0;
+  int fd = -1;
+};
+
 /// Where the steps work.
 struct Tree {
   int root = -1;   // the mount that becomes "/"
   int layer = -1;  // the directory of the writable layer
   bool user_namespace = false;
+  LastDirectory last{};
 };
 
 /// Takes one step. 0 or -errno.
-long take_step(const Tree& tree, const Step& step) noexcept;
+long take_step(Tree& tree, const Step& step) noexcept;
 
 /// A descriptor of the mount of `source`, detached. -errno when it is not what it was.
 long open_source(const Source& source) noexcept;

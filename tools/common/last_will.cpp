@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/last_will.hpp"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "sys/error.hpp"
+
+namespace tools {
+namespace {
+
+using sbx::UniqueFd;
+
+constexpr std::string_view kName = "sbx-sweeper";
+
+/// Gives this process a name of its own in /proc/PID/cmdline, too: who kills every sbx-run by its
+/// name shall not hit the one that tidies up after it.
+void rename_process() {
+  ::prctl(PR_SET_NAME, kName.data());
+  const UniqueFd cmdline(::open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC));
+  std::array<char, 4096> words;
+  const ssize_t size = ::read(cmdline.get(), words.data(), words.size());
+  if (size <= 0) return;
+  // The words of argv lie one after the other, from the first on.
+  std::fill_n(program_invocation_name, size, '\0');
+  kName.copy(program_invocation_name, static_cast<std::size_t>(size) - 1);
+}
+
+/// Closes everything but `a` and `b`.
+void close_others(int a, int b) {
+  const unsigned low = static_cast<unsigned>(std::min(a, b));
+  const unsigned high = static_cast<unsigned>(std::max(a, b));
+  if (std::min(a, b) > 0) ::close_range(0, low - 1, 0);
+  if (low + 1 < high) ::close_range(low + 1, high - 1, 0);
+  ::close_range(high + 1, ~0U, 0);
+}
+
+[[noreturn]] void wait_and_do(int pipe, int kept, const std::function<void()>& deed) {
+  ::setsid();
+  rename_process();
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE}) {
+    ::signal(signal, SIG_IGN);
+  }
+  close_others(pipe, kept < 0 ? pipe : kept);
+  char byte = 0;
+  while (::read(pipe, &byte, 1) < 0 && errno == EINTR) {
+  }
+  deed();
+  ::_exit(0);
+}
+
+}  // namespace
+
+LastWill::LastWill(const std::function<void()>& deed, int kept) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) < 0) sbx::detail::throw_errno("cannot make a pipe");
+  const UniqueFd end(ends[0]);
+  alive_.reset(ends[1]);
+  executor_ = ::fork();
+  if (executor_ < 0) sbx::detail::throw_errno("cannot start the process that tidies up");
+  if (executor_ == 0) wait_and_do(end.get(), kept, deed);
+}
+
+LastWill::~LastWill() {
+  alive_.reset();
+  ::waitpid(executor_, nullptr, 0);
+}
+
+}  // namespace tools

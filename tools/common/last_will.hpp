@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+
+#include "sbx/fd.hpp"
+
+namespace tools {
+
+/// A deed that is done when this process ends, however it ends, SIGKILL included; or when this
+/// object goes. A process of its own waits for that: it ignores the signals that end others, has a
+/// name of its own, and holds nothing open but `kept`.
+class LastWill {
+ public:
+  /// `deed` runs in that process. `kept` is a descriptor that it needs, or -1. Throws SystemError.
+  explicit LastWill(const std::function<void()>& deed, int kept = -1);
+  LastWill(const LastWill&) = delete;
+  LastWill& operator=(const LastWill&) = delete;
+  LastWill(LastWill&&) = delete;
+  LastWill& operator=(LastWill&&) = delete;
+
+  /// Has it done, and waits until it is.
+  ~LastWill();
+
+ private:
+  sbx::UniqueFd alive_;  // the other process reads its end: it closes when this one ends
+  int executor_ = -1;
+};
+
+}  // namespace tools
