@@ -14,7 +14,7 @@ build_packages=(
 test_packages=(
   "${build_packages[@]}"
   clang-14 clang-format cmake doctest-dev g++-12 libstdc++-12-dev
-  passt uidmap
+  passt uidmap bash-completion zsh fish
 )
 
 # Prints those of the packages that are not installed.

@@ -14,9 +14,9 @@
 
 using namespace std::chrono_literals;
 using sbx::test::Ended;
-using sbx::test::Program;
-using sbx::test::ProcessSet;
 using sbx::test::processes_with;
+using sbx::test::ProcessSet;
+using sbx::test::Program;
 using sbx::test::sbx_run;
 using sbx::test::sbx_run_shell;
 using sbx::test::sbx_run_start;
@@ -27,7 +27,9 @@ namespace {
 int status_of(const std::string& script) { return sbx_run_shell({}, script).status; }
 
 /// A word that no other process has in its command line.
-std::string mark(const std::string& word) { return "sbx-" + word + "-" + std::to_string(::getpid()); }
+std::string mark(const std::string& word) {
+  return "sbx-" + word + "-" + std::to_string(::getpid());
+}
 
 void write_script(const std::filesystem::path& path, const std::string& text, mode_t mode) {
   std::ofstream(path) << text;
@@ -117,8 +119,8 @@ TEST_CASE("a command that is out of time gives 124") {
 TEST_CASE("a command that ignores SIGTERM is out of time all the same") {
   const std::string word = mark("deaf");
 
-  CHECK(sbx_run_shell({"--timeout", "200ms"}, "trap '' TERM HUP INT; while :; do sleep 1; done; : " +
-                                                  word)
+  CHECK(sbx_run_shell({"--timeout", "200ms"},
+                      "trap '' TERM HUP INT; while :; do sleep 1; done; : " + word)
             .status == 124);
   CHECK(processes_with(word) == 0);
 }

@@ -199,6 +199,9 @@ sbx::MemoryMerge parse_ksm(const std::string& word) {
   refuse(fmt::format("--ksm: '{}' is not deep", printable(word)));
 }
 
+/// The first word, of a list whose flags put their names before their values.
+std::string first_word(const std::string& text) { return text.substr(0, text.find(' ')); }
+
 void interpret_limits(const Arguments& arguments, Options& options) {
   sbx::Limits& limits = options.spec.limits;
   const auto when_given = [](const std::string& value, const char* flag, auto set) {
@@ -217,7 +220,9 @@ void interpret_limits(const Arguments& arguments, Options& options) {
              [&](auto& v) { options.timeout = tools::parse_duration(v); });
   when_given(arguments.cpu_time, "--cpu-time",
              [&](auto& v) { options.spec.cpu_time_max = tools::parse_duration(v); });
-  if (!arguments.io.empty()) refuse("--io-read and --io-write are not enforced by this version");
+  if (!arguments.io.empty()) {
+    refuse(fmt::format("{} is not enforced by this version", first_word(arguments.io.front())));
+  }
   for (const std::string& limit : arguments.rlimits) {
     of_flag("--rlimit", [&] { options.spec.rlimits.push_back(sbx::Rlimit::parse(limit)); });
   }
@@ -228,9 +233,8 @@ void interpret_network(const Arguments& arguments, Options& options) {
   const std::string& mode = arguments.network;
   if (mode == "bridge") refuse("--net bridge is not in this version: take none, host or user");
   if (!arguments.bridge_only.empty()) {
-    const std::string& flag = arguments.bridge_only.front();
     refuse(fmt::format("{} needs --net bridge, which is not in this version",
-                       flag.substr(0, flag.find(' '))));
+                       first_word(arguments.bridge_only.front())));
   }
   if (mode == "host") {
     options.network = NetworkMode::kHost;

@@ -5,7 +5,6 @@
 
 #include <cstdio>
 #include <exception>
-#include <filesystem>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -55,10 +54,6 @@ class ReportFile {
   const std::string& name_;
   sbx::UniqueFd file_;
 };
-
-std::filesystem::path socket_of_other(const Options& options) {
-  return tools::socket_of(tools::run_directory(options.run_dir), options.enter);
-}
 
 /// One run, from understood options to its report.
 class Run {
@@ -115,7 +110,8 @@ class Run {
   }
 
   sbx::Report enter() {
-    sbx::Sandbox sandbox = sbx::Sandbox::open(socket_of_other(options_));
+    const auto socket = tools::socket_of(tools::run_directory(options_.run_dir), options_.enter);
+    sbx::Sandbox sandbox = sbx::Sandbox::open(socket);
     if (options_.detach) tools::detach_standard_descriptors();
     sbx::Command command = options_.spec.command;
     command.user = options_.spec.user;
@@ -145,18 +141,7 @@ class Run {
 
 /// What would be done, one line each.
 std::string description(const Options& options) {
-  const sbx::Spec& spec = options.spec;
-  std::string text;
-  if (options.enter.empty()) {
-    text = sbx::describe(spec);
-  } else {
-    text = fmt::format("enter: {}\n", socket_of_other(options).native());
-    text += fmt::format("command:");
-    for (const std::string& word : spec.command.argv) {
-      text += " " + sbx::detail::printable(word);
-    }
-    text += "\n";
-  }
+  std::string text = sbx::describe(options.spec);
   if (!options.name.empty()) text += fmt::format("name: {}\n", options.name);
   if (options.network == NetworkMode::kUser) text += "network: pasta\n";
   if (options.timeout) text += fmt::format("timeout: {} ms\n", options.timeout->count());

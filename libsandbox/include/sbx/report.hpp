@@ -26,14 +26,14 @@ enum class ExitReason {
 /// How a run ended and what it used. What could not be measured is left empty.
 struct Report {
   ExitReason reason = ExitReason::kExited;
-  int status = 0;       ///< exit status; 128 + signal when a signal ended it
-  int signal = 0;       ///< the signal that ended it, or 0
+  int status = 0;         ///< exit status; 128 + signal when a signal ended it
+  int signal = 0;         ///< the signal that ended it, or 0
   std::string message{};  ///< one line for a human, where there is more to say
 
-  std::chrono::microseconds wall{0};               ///< from start to end
-  std::chrono::microseconds cpu_user{0};           ///< of the whole tree of processes
-  std::chrono::microseconds cpu_system{0};         ///< likewise, in the kernel
-  std::uint64_t rss_max_bytes = 0;                 ///< largest resident set of any one process
+  std::chrono::microseconds wall{0};                 ///< from start to end
+  std::chrono::microseconds cpu_user{0};             ///< of the whole tree of processes
+  std::chrono::microseconds cpu_system{0};           ///< likewise, in the kernel
+  std::uint64_t rss_max_bytes = 0;                   ///< largest resident set of any one process
   std::optional<std::uint64_t> memory_peak_bytes{};  ///< of all together; needs a memory limit
   std::optional<std::uint64_t> pids_peak{};
   std::optional<std::uint64_t> oom_kills{};

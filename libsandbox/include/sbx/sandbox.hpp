@@ -89,8 +89,8 @@ class SBX_API Sandbox {
   std::unique_ptr<State> state_;
 };
 
-/// Says, one line each, what Sandbox::start would do for `spec`, and does nothing. Throws as it does
-/// for what can be seen beforehand.
+/// Says, one line each, what Sandbox::start would do for `spec`, and does nothing. Throws as it
+/// does for what can be seen beforehand.
 [[nodiscard]] SBX_API std::string describe(const Spec& spec);
 
 /// What run() returns: the report, and all that the command wrote.
@@ -104,7 +104,7 @@ struct Output {
 struct RunOptions {
   std::string input{};                                 ///< given on standard input
   std::optional<std::chrono::milliseconds> timeout{};  ///< wall time; none: for ever
-  std::size_t output_max_bytes = 64U << 20;          ///< what exceeds it is read and thrown away
+  std::size_t output_max_bytes = 64U << 20;            ///< what exceeds it is read and thrown away
 };
 
 /// Starts `spec`, collects what it writes, and waits for its end. spec.command.fds is replaced.

@@ -30,8 +30,8 @@ class SBX_API SeccompFilter {
   /// program may still replace itself by another, under the same filter.
   static SeccompFilter strict_profile();
 
-  /// Refuses to make set-user-id and set-group-id files, and nothing else. The built-in profiles hold
-  /// it; a sandbox adds it to any other filter where files made inside are somebody's outside.
+  /// Refuses to make set-user-id and set-group-id files, and nothing else. The built-in profiles
+  /// hold it; a sandbox adds it to any other filter where files made inside are somebody's outside.
   static SeccompFilter no_set_id();
 
   /// The profile called `name`: "default", "strict" or "none". Throws std::invalid_argument.

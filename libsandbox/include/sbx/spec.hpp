@@ -152,7 +152,7 @@ struct Spec {
   std::string hostname = "sandbox";
   Root root{};
   std::vector<MountPoint> mounts{};  ///< in this order, after the root and its /proc, /dev and /tmp
-  std::uint64_t shm_bytes = 0;     ///< size of /dev/shm; 0: half of the machine's memory
+  std::uint64_t shm_bytes = 0;       ///< size of /dev/shm; 0: half of the machine's memory
 
   /// Who the program is. Empty: an ordinary caller stays himself; for root, "sandbox" (1000).
   std::optional<User> user{};

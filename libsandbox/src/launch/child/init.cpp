@@ -39,22 +39,35 @@ struct Connection {
   int fd = kNone;
 };
 
-/// Memory that a block of a Program is mapped into.
-struct Block {
-  Program* program = nullptr;
-  std::size_t size = 0;
-};
+/// A Program that came in a file, mapped for as long as this object lives. None when the file is
+/// not whole.
+class Block {
+ public:
+  explicit Block(int fd) noexcept {
+    struct stat status {};
+    if (raw::fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) return;
+    const auto size = static_cast<std::size_t>(status.st_size);
+    if (size < sizeof(Program) || size > kLargest) return;
+    memory_ = raw::mmap(size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd);
+    size_ = size;
+    auto* program = static_cast<Program*>(memory_);
+    if (memory_ != nullptr && is_whole(program, size)) program_ = program;
+  }
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+  Block(Block&&) = delete;
+  Block& operator=(Block&&) = delete;
+  ~Block() { raw::munmap(memory_, size_); }
 
-Block map_block(int fd) noexcept {
-  struct stat status {};
-  if (raw::fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) return {};
-  const auto size = static_cast<std::size_t>(status.st_size);
-  if (size < sizeof(Program) || size > (std::size_t{16} << 20)) return {};
-  void* memory = raw::mmap(size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd);
-  if (memory == nullptr) return {};
-  auto* program = static_cast<Program*>(memory);
-  return is_whole(program, size) ? Block{program, size} : Block{};
-}
+  [[nodiscard]] Program* program() const noexcept { return program_; }
+
+ private:
+  static constexpr std::size_t kLargest = std::size_t{16} << 20;
+
+  void* memory_ = nullptr;
+  std::size_t size_ = 0;
+  Program* program_ = nullptr;
+};
 
 class Init {
  public:
@@ -73,7 +86,7 @@ class Init {
   void take_policy(Message& message) noexcept;
   void spawn(Message& message, bool main, int reply_to) noexcept;
   Failure start(Job& job, const Message& message, std::size_t first_passed, bool main) noexcept;
-  int open_terminal() const noexcept;
+  int open_terminal(bool main) const noexcept;
   void signal(const Job& job, const Request& request) const noexcept;
   [[noreturn]] void finish(int status) noexcept;
   [[noreturn]] void abandon() noexcept;
@@ -278,60 +291,53 @@ void Init::spawn(Message& message, bool main, int reply_to) noexcept {
   if (free != nullptr) *free = Job{};
 }
 
-int Init::open_terminal() const noexcept {
+int Init::open_terminal(bool main) const noexcept {
   const int master = static_cast<int>(raw::openat(pts_, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (master < 0) return kNone;
   int unlocked = 0;
-  if (master >= 0) raw::ioctl(master, TIOCSPTLCK, raw::address(&unlocked));
+  raw::ioctl(master, TIOCSPTLCK, raw::address(&unlocked));
+  if (!main) return master;
+  // The main program's terminal is this process's too: its job control then works as under a
+  // shell, because a stopped program has somebody in its session to continue it.
+  const long slave = raw::ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  raw::ioctl(static_cast<int>(slave), TIOCSCTTY, 0);
+  raw::close(static_cast<int>(slave));
   return master;
-}
-
-/// What the child of the init does: it never returns.
-[[noreturn]] void run_child(const Block& policy, const Block& block, const int* passed,
-                            const Place& place, Failure* failure) noexcept {
-  relocate(block.program);
-  *failure = become_program(policy.program, block.program, passed, place);
-  raw::exit_group(125);
 }
 
 Failure Init::start(Job& job, const Message& message, std::size_t first_passed,
                     bool main) noexcept {
-  const Block policy = map_block(policy_fd_);
-  const Block block = map_block(message.fds[0]);
-  const bool usable = policy.program != nullptr && block.program != nullptr &&
-                      block.program->inner_fds.count == message.fd_count - first_passed;
-  Failure failure{.stage = Stage::kRequest, .error = EINVAL};
-  int master = kNone;
-  if (usable) {
-    const bool terminal = (block.program->flags & Program::kTerminal) != 0;
-    if (terminal) master = open_terminal();
-    // The main program's terminal is this process's too: its job control then works as under a
-    // shell, because a stopped program has somebody in its session to continue it.
-    if (terminal && main) {
-      const long slave = raw::ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
-      raw::ioctl(static_cast<int>(slave), TIOCSCTTY, 0);
-      raw::close(static_cast<int>(slave));
-    }
-    *shared_failure_ = Failure{};
-    // The clone returns when the child has executed its program, or has failed.
-    clone_args arguments{};
-    arguments.flags = CLONE_VFORK;
-    arguments.exit_signal = SIGCHLD;
-    const long pid = raw::clone3_fork(&arguments, sizeof arguments);
-    if (pid == 0) {
-      run_child(policy, block, message.fds + first_passed,
-                {.terminal_master = master, .share_session = main && terminal}, shared_failure_);
-    }
-    failure = *shared_failure_;
-    if (pid < 0) failure = {.stage = Stage::kRequest, .error = static_cast<std::int32_t>(-pid)};
-    if (!failure) {
-      job.pid = static_cast<int>(pid);
-      if (main) main_ = &job;
-      send_event(job.channel, {.kind = EventKind::kStarted, .pid = job.pid}, master);
-    }
+  const Block policy(policy_fd_);
+  const Block block(message.fds[0]);
+  Program* program = block.program();
+  if (policy.program() == nullptr || program == nullptr ||
+      program->inner_fds.count != message.fd_count - first_passed) {
+    return {.stage = Stage::kRequest, .error = EINVAL};
+  }
+  const bool terminal = (program->flags & Program::kTerminal) != 0;
+  const int master = terminal ? open_terminal(main) : kNone;
+  *shared_failure_ = Failure{};
+  clone_args arguments{};
+  arguments.flags = CLONE_VFORK;  // returns when the child has executed its program, or has failed
+  arguments.exit_signal = SIGCHLD;
+  const long pid = raw::clone3_fork(&arguments, sizeof arguments);
+  if (pid == 0) {
+    relocate(program);
+    *shared_failure_ =
+        become_program(policy.program(), program, message.fds + first_passed,
+                       {.terminal_master = master, .share_session = main && terminal});
+    raw::exit_group(125);
+  }
+  if (pid < 0) {
+    *shared_failure_ = {.stage = Stage::kRequest, .error = static_cast<std::int32_t>(-pid)};
+  }
+  const Failure failure = *shared_failure_;
+  if (!failure) {
+    job.pid = static_cast<int>(pid);
+    if (main) main_ = &job;
+    send_event(job.channel, {.kind = EventKind::kStarted, .pid = job.pid}, master);
   }
   if (master >= 0) raw::close(master);
-  raw::munmap(policy.program, policy.size);
-  raw::munmap(block.program, block.size);
   return failure;
 }
 
