@@ -31,12 +31,16 @@ std::string text_of(pid_t pid, const char* name) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// The fourth field of its stat, counted from behind the name, which may hold anything; -1 when it
-/// is gone.
-pid_t parent_of(pid_t pid) {
+/// Its stat from the third field on: the second, the name, may hold anything. Empty when it is gone.
+std::string stat_behind_name(pid_t pid) {
   const std::string stat = text_of(pid, "stat");
   const std::size_t name_end = stat.rfind(')');
-  return name_end == std::string::npos ? -1 : std::stoi(stat.substr(name_end + 4));
+  return name_end == std::string::npos ? "" : stat.substr(name_end + 2);
+}
+
+pid_t parent_of(pid_t pid) {
+  const std::string stat = stat_behind_name(pid);
+  return stat.empty() ? -1 : std::stoi(stat.substr(2));
 }
 
 }  // namespace
@@ -68,6 +72,11 @@ std::vector<pid_t> pids_with(const std::string& mark) {
 }
 
 int processes_with(const std::string& mark) { return static_cast<int>(pids_with(mark).size()); }
+
+char state_of(pid_t pid) {
+  const std::string stat = stat_behind_name(pid);
+  return stat.empty() ? '-' : stat[0];
+}
 
 ProcessSet ProcessSet::below(pid_t parent) {
   std::multimap<pid_t, pid_t> children;

@@ -26,6 +26,10 @@ std::vector<std::pair<int, std::string>> open_fds();
 std::vector<pid_t> pids_with(const std::string& mark);
 int processes_with(const std::string& mark);
 
+/// The letter of proc(5) for what a process does: 'R', 'S', 'T' for stopped, 'Z'; '-' when it is
+/// gone.
+char state_of(pid_t pid);
+
 /// Processes that stay told from later ones with their numbers.
 class ProcessSet {
  public:

@@ -180,5 +180,5 @@ TEST_CASE("a running sandbox is not configured anew") {
   Config config("");
   config.arguments.enter = "cache";
 
-  CHECK(config.fault() == "--enter and --config exclude each other");
+  CHECK(config.fault() == "--enter takes the sandbox as it is: it excludes --config");
 }

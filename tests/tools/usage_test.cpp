@@ -138,8 +138,9 @@ TEST_CASE("a vassal file that cannot be read is refused with its place") {
         "cannot read '/no/such/file': No such file or directory");
   CHECK(refusal_of("--config", dir.path()) ==
         "cannot read '" + dir.path().native() + "': Is a directory");
-  CHECK(refusal_of("--config", wrong).starts_with(wrong + ":2:"));
-  CHECK(refusal_of("--config", unknown).starts_with(unknown + ":2:3: "));
+  CHECK(refusal_of("--config", wrong).starts_with(wrong + ", line 2, column 12: "));
+  CHECK(refusal_of("--config", unknown) ==
+        unknown + ", line 2, column 3: sandbox.hostnam is not known; did you mean hostname?");
 }
 
 TEST_CASE("a vassal file without permission is refused") {

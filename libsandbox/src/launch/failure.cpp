@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "sbx/rlimit.hpp"
 #include "sys/error.hpp"
 
 namespace sbx::detail {
@@ -125,8 +126,9 @@ void throw_failure(const child::Failure& failure, const FailureContext& context)
                                                  printable(context.workdir)));
   }
   if (failure.stage == Stage::kRlimit) {
+    const Rlimit limit{.resource = static_cast<int>(failure.index)};
     throw SystemError(failure.error,
-                      fmt::format("cannot set resource limit number {}", failure.index + 1),
+                      fmt::format("cannot set the resource limit '{}'", limit.name()),
                       cure_for(failure.stage, failure.error));
   }
   for (const Sentence& sentence : kSentences) {

@@ -7,6 +7,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 #include <stdexcept>
 
@@ -115,6 +116,7 @@ class RootPlanner {
       throw SystemError(ENOTDIR, fmt::format("cannot use the root '{}'", printable(root.path)));
     }
     root_fd_.reset(::fcntl(root.fd.get(), F_DUPFD_CLOEXEC, 0));
+    root_is_own_ = root.status.st_uid == ::geteuid();
     plan_.setup.root = show(root, IdMappedTree{.view = root_view()});
   }
 
@@ -126,17 +128,25 @@ class RootPlanner {
     return static_cast<bool>(found);
   }
 
-  /// A root that lacks a mount point gets a layer for it to be made in, and stays read-only.
+  /// A root that lacks a mount point gets a layer for it to be made in, and stays read-only. Where
+  /// the caller could not make anything in it, the less important places are left out instead.
   [[nodiscard]] bool root_lacks_mount_point() const {
-    for (const char* needed : {"/proc", "/dev", "/tmp", "/var/tmp", "/run"}) {
-      if (!root_has(needed)) return true;
-    }
-    if (!root_has(plan_.identity.user.home)) return true;
-    for (const MountPoint& mount : spec_.mounts) {
-      const auto target = std::visit([](const auto& point) { return point.target; }, mount);
-      if (!root_has(target)) return true;
-    }
-    return false;
+    const auto lacks = [this](const std::filesystem::path& path) { return !root_has(path); };
+    if (lacks("/proc") || lacks("/dev") || lacks("/tmp")) return true;
+    const bool may_add = plan_.identity.privileged || root_is_own_;
+    if (may_add && (lacks("/var/tmp") || lacks("/run") || lacks(home_place()))) return true;
+    return std::any_of(spec_.mounts.begin(), spec_.mounts.end(), [&](const MountPoint& mount) {
+      return lacks(std::visit([](const auto& point) { return point.target; }, mount));
+    });
+  }
+
+  /// Where the sandbox's own home is mounted: on the home itself, or, when a given root does not
+  /// have it, on the folder of all homes.
+  [[nodiscard]] std::filesystem::path home_place() const {
+    const std::filesystem::path& home = plan_.identity.user.home;
+    if (from_host() || root_has(home) || !home.has_parent_path()) return home;
+    const std::filesystem::path parent = home.parent_path();
+    return parent == "/" || !root_has(parent) ? home : parent;
   }
 
   void decide_layer() {
@@ -203,10 +213,28 @@ class RootPlanner {
   /// mounted on /dev, and then covered by the real /dev.
   void writable_place(const std::filesystem::path& path, std::uint32_t mode, Owner owner,
                       std::uint64_t attributes) {
+    if (is_missing(path)) return;
     const std::filesystem::path stored = scratch_ / path.relative_path();
     plan_.steps.directory(stored, mode, owner);
     plan_.steps.directory(path);
     plan_.steps.inside(stored, path, attributes);
+  }
+
+  /// A given root without a layer may lack a place, and does without.
+  [[nodiscard]] bool is_missing(const std::filesystem::path& path) const {
+    return !from_host() && !plan_.setup.layer_covers_root && !root_has(path);
+  }
+
+  void plan_home() {
+    const std::filesystem::path& home = plan_.identity.user.home;
+    const std::filesystem::path place = home_place();
+    if (home == "/") return;
+    if (place != home) {
+      plan_.steps.directory(scratch_ / home.relative_path(), 0750, user());
+      writable_place(place, 0755, {}, kQuiet);
+    } else {
+      writable_place(home, 0750, user(), kQuiet);
+    }
   }
 
   void plan_scratch() {
@@ -221,9 +249,7 @@ class RootPlanner {
     writable_place("/tmp", 01777, {}, kQuiet);
     writable_place("/var/tmp", 01777, {}, kQuiet);
     writable_place("/run", 0755, user(), kQuiet);
-    if (plan_.identity.user.home != "/") {
-      writable_place(plan_.identity.user.home, 0750, user(), kQuiet);
-    }
+    plan_home();
     if (!from_host()) plan_given_etc();
     if (scratch_ != "/") {
       list.directory(scratch_ / "dev");
@@ -231,17 +257,24 @@ class RootPlanner {
     }
   }
 
+  /// The text of a regular file of the given root; empty for anything else, which whoever made the
+  /// root may have put there.
+  [[nodiscard]] std::string text_in_root(const char* path) const {
+    const UniqueFd file(static_cast<int>(raw::openat2(root_fd_.get(), path,
+                                                      O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+                                                      RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)));
+    struct stat status {};
+    if (!file || ::fstat(file.get(), &status) < 0 || !S_ISREG(status.st_mode)) return {};
+    std::string text(std::size_t{1} << 20, '\0');
+    const ssize_t size = ::read(file.get(), text.data(), text.size());
+    text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+    return text;
+  }
+
   /// A given root keeps its /etc, but for what depends on this sandbox.
   void plan_given_etc() {
-    const auto given = [this](const char* path) {
-      const UniqueFd file(static_cast<int>(raw::openat2(root_fd_.get(), path, O_RDONLY | O_CLOEXEC,
-                                                        RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)));
-      std::string text(std::size_t{1} << 20, '\0');
-      const ssize_t size = file ? ::read(file.get(), text.data(), text.size()) : 0;
-      text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
-      return text;
-    };
-    auto replaced = account_files(given("etc/passwd"), given("etc/group"), plan_.identity.user);
+    auto replaced =
+        account_files(text_in_root("etc/passwd"), text_in_root("etc/group"), plan_.identity.user);
     for (EtcFile& file : host_name_files(spec_.hostname)) replaced.push_back(std::move(file));
     for (const EtcFile& file : replaced) {
       const std::filesystem::path stored =
@@ -381,6 +414,7 @@ class RootPlanner {
   const Spec& spec_;
   Plan& plan_;
   UniqueFd root_fd_;
+  bool root_is_own_ = false;
   HostRoot host_;
   std::string passwd_;
   std::string group_;

@@ -21,7 +21,7 @@ enum class Stage : std::uint16_t {
   kKeyring,
   kSession,
   kTerminal,
-  kRlimit,  // index: which of Program::rlimits
+  kRlimit,  // index: the resource
   kBounding,
   kGroups,
   kUser,

@@ -27,6 +27,13 @@ constexpr int kMostPrograms = 240;
 constexpr int kMostConnections = 15;
 constexpr int kNone = -1;
 
+// What wait_for_event() watches, by numbers of its own.
+constexpr int kSignalsPlace = 0;
+constexpr int kListenerPlace = 1;
+constexpr int kFirstConnection = 2;
+constexpr int kFirstJob = kFirstConnection + kMostConnections + 1;
+constexpr int kMostWatched = kFirstJob + kMostPrograms;
+
 /// One program that somebody asked for.
 struct Job {
   int pid = 0;          // 0: the place is free
@@ -77,6 +84,7 @@ class Init {
  private:
   bool prepare() noexcept;
   void wait_for_event() noexcept;
+  void on_event(int place, const pollfd& event) noexcept;
   void check_cpu_time() noexcept;
   void reap() noexcept;
   void on_change(int pid, int status, const rusage& usage) noexcept;
@@ -96,6 +104,7 @@ class Init {
   Connection connections_[kMostConnections + 1];  // the first is the maker's
   Job* main_ = nullptr;
   int signals_ = kNone;
+  int listener_ = kNone;
   int pts_ = kNone;
   int policy_fd_ = kNone;
   bool owned_ = true;  // ends when the maker of the sandbox does
@@ -112,10 +121,14 @@ bool Init::prepare() noexcept {
   const std::uint64_t all = ~std::uint64_t{0};
   raw::sigprocmask(SIG_SETMASK, &all, nullptr);
   const std::uint64_t children = std::uint64_t{1} << (SIGCHLD - 1);
+  // First of all: without a listening socket its number is free, and goes to the next descriptor.
+  if (raw::fcntl(kListenFd, F_SETFD, FD_CLOEXEC) >= 0) {
+    raw::listen(kListenFd, kMostConnections);
+    listener_ = kListenFd;
+  }
   signals_ = static_cast<int>(raw::signalfd(&children, SFD_CLOEXEC | SFD_NONBLOCK));
   raw::fcntl(kControlFd, F_SETFD, FD_CLOEXEC);
   connections_[0].fd = kControlFd;
-  if (raw::fcntl(kListenFd, F_SETFD, FD_CLOEXEC) >= 0) raw::listen(kListenFd, kMostConnections);
   pts_ = static_cast<int>(raw::openat(AT_FDCWD, "/dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (cpu_limit_us_ != 0) cpu_clock_.open();
   shared_failure_ = static_cast<Failure*>(
@@ -130,32 +143,45 @@ void Init::run(std::uint64_t cpu_limit_us) noexcept {
 }
 
 void Init::wait_for_event() noexcept {
-  pollfd fds[2 + kMostConnections + 1 + kMostPrograms];
+  // Only what is open is asked for: the kernel refuses a table that is longer than RLIMIT_NOFILE.
+  pollfd fds[kMostWatched];
+  int places[kMostWatched];
   std::size_t count = 0;
-  const auto watch = [&](int fd, short events) {
-    fds[count++] = {.fd = fd, .events = events, .revents = 0};
+  const auto watch = [&](int fd, int place) {
+    if (fd < 0) return;
+    places[count] = place;
+    fds[count++] = {.fd = fd, .events = POLLIN, .revents = 0};
   };
-  watch(signals_, POLLIN);
-  watch(kListenFd, POLLIN);
-  for (const Connection& connection : connections_) watch(connection.fd, POLLIN);
-  for (const Job& job : jobs_) watch(job.pid == 0 ? kNone : job.channel, POLLIN);
+  watch(signals_, kSignalsPlace);
+  watch(listener_, kListenerPlace);
+  for (int i = 0; i <= kMostConnections; ++i) watch(connections_[i].fd, kFirstConnection + i);
+  for (int i = 0; i < kMostPrograms; ++i) {
+    watch(jobs_[i].pid == 0 ? kNone : jobs_[i].channel, kFirstJob + i);
+  }
 
   timespec timeout{};
   const bool limited = cpu_limit_us_ != 0 && main_ != nullptr;
   if (limited) timeout = cpu_clock_.time_until(cpu_limit_us_);
-  if (raw::ppoll(fds, count, limited ? &timeout : nullptr) < 0) return;
+  const long result = raw::ppoll(fds, count, limited ? &timeout : nullptr);
+  if (result == -EINTR) return;
+  if (result < 0) abandon();  // it would never hear of its maker's end
 
   if (limited) check_cpu_time();
-  if (fds[0].revents != 0) reap();
-  if ((fds[1].revents & POLLIN) != 0) accept_client();
-  for (int i = 0; i <= kMostConnections; ++i) {
-    if (fds[2 + i].revents != 0) serve_connection(connections_[i]);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (fds[i].revents != 0) on_event(places[i], fds[i]);
   }
-  for (int i = 0; i < kMostPrograms; ++i) {
-    const pollfd& event = fds[2 + kMostConnections + 1 + i];
-    // A job that began in this round has another channel than the one that was looked at.
-    if (event.revents != 0 && event.fd == jobs_[i].channel) serve_job(jobs_[i]);
+}
+
+void Init::on_event(int place, const pollfd& event) noexcept {
+  if (place == kSignalsPlace) return reap();
+  if (place == kListenerPlace) {
+    if ((event.revents & POLLIN) != 0) accept_client();
+    return;
   }
+  if (place < kFirstJob) return serve_connection(connections_[place - kFirstConnection]);
+  // A job that began in this round has another channel than the one that was looked at.
+  Job& job = jobs_[place - kFirstJob];
+  if (event.fd == job.channel) serve_job(job);
 }
 
 void Init::check_cpu_time() noexcept {
@@ -207,7 +233,7 @@ void Init::on_change(int pid, int status, const rusage& usage) noexcept {
 }
 
 void Init::accept_client() noexcept {
-  const int fd = static_cast<int>(raw::accept4(kListenFd, SOCK_CLOEXEC));
+  const int fd = static_cast<int>(raw::accept4(listener_, SOCK_CLOEXEC));
   if (fd < 0) return;
   // Somebody from inside has a pid here. Nobody inside can reach the socket's path; should a bind
   // ever show it, the sandbox still does not take orders from itself.

@@ -75,8 +75,9 @@ Failure apply_limits(const Program* policy) noexcept {
   const auto* limits = at<const Limit>(policy, policy->limits.offset);
   for (std::uint32_t i = 0; i < policy->limits.count; ++i) {
     const rlimit64 limit{.rlim_cur = limits[i].soft, .rlim_max = limits[i].hard};
-    const long result = raw::prlimit(static_cast<int>(limits[i].resource), &limit);
-    if (result < 0) return failed(Stage::kRlimit, result, i);
+    const auto resource = static_cast<std::uint32_t>(limits[i].resource);
+    const long result = raw::prlimit(static_cast<int>(resource), &limit);
+    if (result < 0) return failed(Stage::kRlimit, result, resource);
   }
   return {};
 }
