@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cstring>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -50,7 +50,11 @@ struct Condition {
     std::FILE* status = std::fopen("/proc/self/status", "re");
     char line[256];
     while (std::fgets(line, sizeof line, status) != nullptr) {
-      if (std::strncmp(line, "Sig", 3) == 0 || std::strncmp(line, "Cap", 3) == 0) lines += line;
+      const std::string_view text(line);
+      // Not SigQ: it counts the signals of everybody of this user.
+      for (const char* kept : {"SigBlk", "SigIgn", "SigCgt", "Cap"}) {
+        if (text.starts_with(kept)) lines += line;
+      }
     }
     std::fclose(status);
     return lines;
