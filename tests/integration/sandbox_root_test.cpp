@@ -252,3 +252,20 @@ TEST_CASE("limits that this version does not enforce are refused") {
       "limits of memory, swap, processors and processes are not enforced by this version",
       std::invalid_argument);
 }
+
+TEST_CASE("not even the host's root can change the host's device nodes from inside") {
+  SBX_REQUIRE_ROOT();
+  Spec spec;
+  spec.user_namespace.mode = sbx::UserNamespace::Mode::kHost;
+  spec.seccomp = sbx::SeccompFilter::none();
+  const auto before = std::filesystem::status("/dev/null").permissions();
+
+  const std::string said = output_of(
+      "for f in /dev/null /dev/zero /proc/kcore; do chmod 666 $f 2>/dev/null || echo refused; "
+      "done; "
+      "echo gone > /dev/null && echo written",
+      spec);
+
+  CHECK(said == "refused\nrefused\nrefused\nwritten\n");
+  CHECK(std::filesystem::status("/dev/null").permissions() == before);
+}

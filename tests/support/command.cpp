@@ -168,6 +168,12 @@ bool Program::says(std::string_view text, std::chrono::milliseconds deadline) {
   }
 }
 
+void Program::hang_up() {
+  input_.reset();
+  output_.reset();
+  terminal_ = Terminal(UniqueFd());
+}
+
 void Program::signal(int signal) const { ::kill(pid_, signal); }
 
 Ended Program::wait(std::chrono::milliseconds deadline) {

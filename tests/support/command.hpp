@@ -57,10 +57,16 @@ class Program {
   /// Waits until it has written `text` to its standard output after what says() found before.
   bool says(std::string_view text, std::chrono::milliseconds deadline = kDeadline);
 
+  /// What it has written to its standard output, as far as it was read.
+  [[nodiscard]] const std::string& out() const noexcept { return ended_.out; }
+
   void signal(int signal) const;
 
   /// The new terminal's master side.
   [[nodiscard]] const Terminal& terminal() const noexcept { return terminal_; }
+
+  /// Closes the new terminal, as when its window is closed.
+  void hang_up();
 
   /// Waits until it has ended and nobody else holds its output open. One that is not done when
   /// `deadline` is over is killed.

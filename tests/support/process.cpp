@@ -31,7 +31,8 @@ std::string text_of(pid_t pid, const char* name) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// Its stat from the third field on: the second, the name, may hold anything. Empty when it is gone.
+/// Its stat from the third field on: the second, the name, may hold anything. Empty when it is
+/// gone.
 std::string stat_behind_name(pid_t pid) {
   const std::string stat = text_of(pid, "stat");
   const std::size_t name_end = stat.rfind(')');
@@ -61,6 +62,10 @@ std::vector<std::pair<int, std::string>> open_fds() {
 fs::path build_root() { return fs::read_symlink("/proc/self/exe").parent_path().parent_path(); }
 
 fs::path tool(std::string_view name) { return build_root() / "tools" / name / name; }
+
+std::string mark(std::string_view word) {
+  return "sbx-" + std::string(word) + "-" + std::to_string(::getpid());
+}
 
 std::vector<pid_t> pids_with(const std::string& mark) {
   std::vector<pid_t> found;

@@ -21,6 +21,9 @@ namespace sbx::test {
 /// The descriptors that this process has open, in order, each with what /proc/self/fd says it is.
 std::vector<std::pair<int, std::string>> open_fds();
 
+/// `word` made one that no other process's command line holds.
+std::string mark(std::string_view word);
+
 /// The other processes whose command line holds `mark`, in this process's view of /proc, and their
 /// number.
 std::vector<pid_t> pids_with(const std::string& mark);

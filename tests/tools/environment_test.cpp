@@ -180,7 +180,7 @@ TEST_CASE("standard output and standard error stay apart") {
 }
 
 TEST_CASE("closed standard descriptors are /dev/null inside, and nothing else") {
-  Start start = start_shell({"--no-init"}, "readlink /proc/$$/fd/0 /proc/$$/fd/1 >&2");
+  Start start = start_shell({"--no-init"}, "readlink /proc/$$/fd/0 /proc/$$/fd/1 >&2; true");
   start.before_exec = [] {
     ::close(0);
     ::close(1);

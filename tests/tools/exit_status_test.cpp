@@ -14,6 +14,7 @@
 
 using namespace std::chrono_literals;
 using sbx::test::Ended;
+using sbx::test::mark;
 using sbx::test::processes_with;
 using sbx::test::ProcessSet;
 using sbx::test::Program;
@@ -25,11 +26,6 @@ using sbx::test::TempDir;
 namespace {
 
 int status_of(const std::string& script) { return sbx_run_shell({}, script).status; }
-
-/// A word that no other process has in its command line.
-std::string mark(const std::string& word) {
-  return "sbx-" + word + "-" + std::to_string(::getpid());
-}
 
 void write_script(const std::filesystem::path& path, const std::string& text, mode_t mode) {
   std::ofstream(path) << text;

@@ -277,6 +277,13 @@ TEST_CASE("dots are counted in keys alone, and in each by itself") {
         "line 1, column 34: a key has more than 16 parts");
 }
 
+TEST_CASE("a long key is found after a string that ends in a quote of its own") {
+  const std::string key = "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q";
+
+  CHECK(fault("app = [''''''', { " + key + " = 1 }]") ==
+        "line 1, column 50: a key has more than 16 parts");
+}
+
 TEST_CASE("values that nest too deeply are refused") {
   CHECK(fault("app = " + std::string(500'000, '[')) ==
         "line 1, column 23: this is not TOML: value: exceeded maximum nested value depth of 16 "
@@ -431,6 +438,10 @@ TEST_CASE("a wrong name is refused") {
         "line 2, column 8: sandbox.user: '1000' is not a name of a user");
   CHECK(sandbox_fault("user = '" + std::string(33, 'a') + "'") ==
         "line 2, column 8: sandbox.user: '" + std::string(33, 'a') + "' is not a name of a user");
+  CHECK(sandbox_fault("user = 'a/b'") ==
+        "line 2, column 8: sandbox.user: 'a/b' is not a name of a user");
+  CHECK(sandbox_fault("distro = 'a/../b'") ==
+        "line 2, column 10: sandbox.distro: 'a/../b' is not a name of a distro");
   CHECK(sandbox_fault("distro = '../../etc'") ==
         "line 2, column 10: sandbox.distro: '../../etc' is not a name of a distro");
   CHECK(sandbox_fault("hostname = '-a'") ==

@@ -4,7 +4,6 @@
 // places to write, then what the caller shows inside.
 #include <fcntl.h>
 #include <linux/mount.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include <stdexcept>
 
 #include "launch/host_root.hpp"
+#include "launch/own_places.hpp"
 #include "launch/plan.hpp"
 #include "launch/source_path.hpp"
 #include "sys/error.hpp"
@@ -26,27 +26,6 @@ using child::StepKind;
 
 constexpr std::uint64_t kQuiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 constexpr std::uint64_t kQuietReadOnly = kQuiet | MOUNT_ATTR_RDONLY;
-constexpr std::uint64_t kNoPrograms = kQuiet | MOUNT_ATTR_NOEXEC;
-
-/// Kernel state that a sandbox shares with the host: readable, never writable, whoever asks.
-constexpr const char* kReadOnlyPaths[] = {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq",
-                                          "/proc/bus", "/proc/fs"};
-
-/// Kernel state that says too much about the host or about other sandboxes.
-constexpr const char* kMaskedPaths[] = {
-    "/proc/acpi",        "/proc/asound",     "/proc/interrupts",    "/proc/kcore",
-    "/proc/key-users",   "/proc/keys",       "/proc/kmsg",          "/proc/kpagecgroup",
-    "/proc/kpagecount",  "/proc/kpageflags", "/proc/latency_stats", "/proc/pressure",
-    "/proc/sched_debug", "/proc/scsi",       "/proc/timer_list",    "/proc/timer_stats"};
-
-struct Device {
-  const char* name;
-  unsigned minor;
-  unsigned major;
-};
-
-constexpr Device kDevices[] = {{"/dev/null", 3, 1},   {"/dev/zero", 5, 1},    {"/dev/full", 7, 1},
-                               {"/dev/random", 8, 1}, {"/dev/urandom", 9, 1}, {"/dev/tty", 0, 5}};
 
 class RootPlanner {
  public:
@@ -62,8 +41,8 @@ class RootPlanner {
     plan_skeleton();
     plan_trees();
     plan_scratch();
-    plan_proc();
-    plan_devices();
+    plan_proc(spec_, plan_.identity, plan_.steps);
+    plan_devices(spec_, plan_.identity, plan_.steps);
     for (const MountPoint& mount : spec_.mounts) {
       std::visit([this](const auto& point) { plan_mount(point); }, mount);
     }
@@ -288,70 +267,9 @@ class RootPlanner {
     }
   }
 
-  void sysctl(const std::string& name, const std::string& value, bool optional) {
-    Step& step = plan_.steps.add(StepKind::kSysctl, "/proc/sys/" + name);
-    step.text = plan_.steps.keep(value);
-    step.size = value.size();
-    step.optional = optional;
+  void plan_mount(const Tmpfs& tmpfs) {
+    plan_tmpfs(checked_target(tmpfs.target), tmpfs, plan_.identity.user, plan_.steps);
   }
-
-  void plan_proc() {
-    plan_.steps.filesystem("proc", "/proc", kNoPrograms);
-    if (spec_.network != Network::kHost) {
-      const IdMap& gids = plan_.identity.gids;
-      const std::uint32_t first = gids.empty() ? 0 : gids[0].inside;
-      const std::uint32_t last = gids.empty() ? 0x7fffffff : first + gids[0].count - 1;
-      sysctl("net/ipv4/ping_group_range", fmt::format("{} {}", first, last), true);
-      sysctl("net/ipv4/ip_unprivileged_port_start", "0", true);
-    }
-    for (const auto& [name, value] : spec_.ipc.sysctls()) sysctl(name, value, false);
-    if (plan_.identity.user_namespace) sysctl("user/max_user_namespaces", "0", true);
-    for (const char* path : kReadOnlyPaths) {
-      Step& step = plan_.steps.add(StepKind::kReadOnly, path);
-      step.attributes = kNoPrograms | MOUNT_ATTR_RDONLY;
-      step.optional = true;
-    }
-  }
-
-  void plan_devices() {
-    StepList& list = plan_.steps;
-    for (const Device& device : kDevices) {
-      list.device(device.name, device.name, makedev(device.major, device.minor));
-    }
-    for (const char* path : kMaskedPaths) {
-      Step& step = list.add(StepKind::kMask, path);
-      step.attributes = kNoPrograms | MOUNT_ATTR_RDONLY;
-      step.optional = true;
-    }
-    list.directory("/dev/pts");
-    std::vector<std::pair<std::string, std::string>> options = {
-        {"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}};
-    if (map_to_outside(plan_.identity.gids, 5)) options.emplace_back("gid", "5");
-    list.filesystem("devpts", "/dev/pts", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
-                    std::move(options));
-    list.symlink("/dev/ptmx", "pts/ptmx");
-    list.symlink("/dev/fd", "/proc/self/fd");
-    list.symlink("/dev/stdin", "/proc/self/fd/0");
-    list.symlink("/dev/stdout", "/proc/self/fd/1");
-    list.symlink("/dev/stderr", "/proc/self/fd/2");
-    list.directory("/dev/mqueue", 01777);
-    list.filesystem("mqueue", "/dev/mqueue", kNoPrograms);
-    list.last().optional = true;  // a kernel without POSIX queues
-    plan_tmpfs("/dev/shm", {.target = "/dev/shm", .size_bytes = spec_.shm_bytes});
-  }
-
-  void plan_tmpfs(const std::filesystem::path& path, const Tmpfs& tmpfs) {
-    plan_.steps.directory(path);
-    std::vector<std::pair<std::string, std::string>> options = {
-        {"mode", fmt::format("{:o}", tmpfs.mode)}};
-    if (tmpfs.size_bytes != 0) options.emplace_back("size", std::to_string(tmpfs.size_bytes));
-    if (tmpfs.inodes != 0) options.emplace_back("nr_inodes", std::to_string(tmpfs.inodes));
-    options.emplace_back("uid", std::to_string(user().uid));
-    options.emplace_back("gid", std::to_string(user().gid));
-    plan_.steps.filesystem("tmpfs", path, kQuiet, std::move(options));
-  }
-
-  void plan_mount(const Tmpfs& tmpfs) { plan_tmpfs(checked_target(tmpfs.target), tmpfs); }
 
   void plan_mount(const Bind& bind) {
     const std::filesystem::path target = checked_target(bind.target);

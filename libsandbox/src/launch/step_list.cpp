@@ -69,7 +69,9 @@ void StepList::device(const std::filesystem::path& path, const char* outside,
   child::Step& step = add(child::StepKind::kDevice, path);
   step.text = outside;
   step.source.device = number;
-  step.attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
+  // Read-only: it is the host's own node, whose mode and owner its owner inside could change. What
+  // is written to the device is not held up by it.
+  step.attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY;
 }
 
 void StepList::inside(const std::filesystem::path& from, const std::filesystem::path& path,

@@ -13,6 +13,7 @@
 #include <linux/openat2.h>
 #include <linux/sched.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -270,6 +271,14 @@ inline long getrusage(int who, rusage* usage) noexcept {
 }
 inline long ppoll(pollfd* fds, std::size_t count, const timespec* timeout) noexcept {
   return call(__NR_ppoll, address(fds), static_cast<long>(count), address(timeout), 0, 8);
+}
+inline long epoll_create() noexcept { return call(__NR_epoll_create1, EPOLL_CLOEXEC); }
+inline long epoll_add(int epoll, int fd, epoll_event* event) noexcept {
+  return call(__NR_epoll_ctl, epoll, EPOLL_CTL_ADD, fd, address(event));
+}
+/// Waits for one event, at most `milliseconds` (below zero: for ever).
+inline long epoll_wait_one(int epoll, epoll_event* event, int milliseconds) noexcept {
+  return call(__NR_epoll_pwait, epoll, address(event), 1, milliseconds, 0, 8);
 }
 inline long signalfd(const std::uint64_t* set, int flags) noexcept {
   return call(__NR_signalfd4, -1, address(set), 8, flags);

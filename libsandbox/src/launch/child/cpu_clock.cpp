@@ -7,7 +7,8 @@ namespace sbx::child {
 namespace {
 
 constexpr std::uint64_t kMicrosecondsPerTick = 10000;  // USER_HZ is 100 everywhere
-constexpr std::uint64_t kShortestWait = 10000;         // microseconds: the resolution of /proc
+constexpr int kShortestWait = 10;                      // milliseconds: the resolution of /proc
+constexpr int kLongestWait = 1 << 30;
 
 struct DirectoryEntry {
   std::uint64_t inode;
@@ -93,12 +94,11 @@ std::uint64_t CpuClock::used_us() const noexcept {
   return microseconds(reaped.ru_utime) + microseconds(reaped.ru_stime) + running_us();
 }
 
-timespec CpuClock::time_until(std::uint64_t limit_us) const noexcept {
+int CpuClock::milliseconds_until(std::uint64_t limit_us) const noexcept {
   const std::uint64_t used = used_us();
-  std::uint64_t wait = used >= limit_us ? 0 : (limit_us - used) / processors_;
-  if (wait < kShortestWait) wait = kShortestWait;
-  return {.tv_sec = static_cast<time_t>(wait / 1000000U),
-          .tv_nsec = static_cast<long>(wait % 1000000U * 1000)};
+  const std::uint64_t wait = used >= limit_us ? 0 : (limit_us - used) / processors_ / 1000;
+  if (wait < kShortestWait) return kShortestWait;
+  return wait > kLongestWait ? kLongestWait : static_cast<int>(wait);
 }
 
 }  // namespace sbx::child

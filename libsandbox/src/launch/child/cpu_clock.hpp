@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <time.h>
-
 #include <cstdint>
 
 namespace sbx::child {
@@ -16,8 +14,9 @@ class CpuClock {
 
   [[nodiscard]] std::uint64_t used_us() const noexcept;
 
-  /// The earliest moment at which `limit_us` could be reached, with every processor at work.
-  [[nodiscard]] timespec time_until(std::uint64_t limit_us) const noexcept;
+  /// The earliest moment from now at which `limit_us` could be reached, with every processor at
+  /// work.
+  [[nodiscard]] int milliseconds_until(std::uint64_t limit_us) const noexcept;
 
  private:
   [[nodiscard]] std::uint64_t running_us() const noexcept;

@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "launch/child/block.hpp"
 #include "launch/child/cpu_clock.hpp"
 #include "launch/child/message.hpp"
 #include "launch/child/program.hpp"
@@ -26,13 +27,7 @@ namespace {
 constexpr int kMostPrograms = 240;
 constexpr int kMostConnections = 15;
 constexpr int kNone = -1;
-
-// What wait_for_event() watches, by numbers of its own.
-constexpr int kSignalsPlace = 0;
-constexpr int kListenerPlace = 1;
-constexpr int kFirstConnection = 2;
-constexpr int kFirstJob = kFirstConnection + kMostConnections + 1;
-constexpr int kMostWatched = kFirstJob + kMostPrograms;
+constexpr int kForEver = -1;
 
 /// One program that somebody asked for.
 struct Job {
@@ -46,35 +41,8 @@ struct Connection {
   int fd = kNone;
 };
 
-/// A Program that came in a file, mapped for as long as this object lives. None when the file is
-/// not whole.
-class Block {
- public:
-  explicit Block(int fd) noexcept {
-    struct stat status {};
-    if (raw::fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) return;
-    const auto size = static_cast<std::size_t>(status.st_size);
-    if (size < sizeof(Program) || size > kLargest) return;
-    memory_ = raw::mmap(size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd);
-    size_ = size;
-    auto* program = static_cast<Program*>(memory_);
-    if (memory_ != nullptr && is_whole(program, size)) program_ = program;
-  }
-  Block(const Block&) = delete;
-  Block& operator=(const Block&) = delete;
-  Block(Block&&) = delete;
-  Block& operator=(Block&&) = delete;
-  ~Block() { raw::munmap(memory_, size_); }
-
-  [[nodiscard]] Program* program() const noexcept { return program_; }
-
- private:
-  static constexpr std::size_t kLargest = std::size_t{16} << 20;
-
-  void* memory_ = nullptr;
-  std::size_t size_ = 0;
-  Program* program_ = nullptr;
-};
+/// What an event is about.
+enum class Watched : std::uint32_t { kSignals, kListener, kConnection, kJob };
 
 class Init {
  public:
@@ -83,8 +51,8 @@ class Init {
 
  private:
   bool prepare() noexcept;
+  void watch(int fd, Watched what, int index = 0) const noexcept;
   void wait_for_event() noexcept;
-  void on_event(int place, const pollfd& event) noexcept;
   void check_cpu_time() noexcept;
   void reap() noexcept;
   void on_change(int pid, int status, const rusage& usage) noexcept;
@@ -103,6 +71,9 @@ class Init {
   Job jobs_[kMostPrograms];
   Connection connections_[kMostConnections + 1];  // the first is the maker's
   Job* main_ = nullptr;
+  // Not poll(2): it refuses more descriptors than RLIMIT_NOFILE, which a program of the same user
+  // may lower for this process, too.
+  int epoll_ = kNone;
   int signals_ = kNone;
   int listener_ = kNone;
   int pts_ = kNone;
@@ -121,19 +92,21 @@ bool Init::prepare() noexcept {
   const std::uint64_t all = ~std::uint64_t{0};
   raw::sigprocmask(SIG_SETMASK, &all, nullptr);
   const std::uint64_t children = std::uint64_t{1} << (SIGCHLD - 1);
-  // First of all: without a listening socket its number is free, and goes to the next descriptor.
-  if (raw::fcntl(kListenFd, F_SETFD, FD_CLOEXEC) >= 0) {
-    raw::listen(kListenFd, kMostConnections);
-    listener_ = kListenFd;
-  }
-  signals_ = static_cast<int>(raw::signalfd(&children, SFD_CLOEXEC | SFD_NONBLOCK));
+  // First, while an unused number is sure to be free.
+  if (raw::fcntl(kListenFd, F_SETFD, FD_CLOEXEC) >= 0) listener_ = kListenFd;
   raw::fcntl(kControlFd, F_SETFD, FD_CLOEXEC);
+  epoll_ = static_cast<int>(raw::epoll_create());
+  signals_ = static_cast<int>(raw::signalfd(&children, SFD_CLOEXEC | SFD_NONBLOCK));
   connections_[0].fd = kControlFd;
+  if (listener_ >= 0) raw::listen(listener_, kMostConnections);
+  watch(signals_, Watched::kSignals);
+  watch(listener_, Watched::kListener);
+  watch(kControlFd, Watched::kConnection);
   pts_ = static_cast<int>(raw::openat(AT_FDCWD, "/dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (cpu_limit_us_ != 0) cpu_clock_.open();
   shared_failure_ = static_cast<Failure*>(
       raw::mmap(4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, kNone));
-  return signals_ >= 0 && shared_failure_ != nullptr;
+  return epoll_ >= 0 && signals_ >= 0 && shared_failure_ != nullptr;
 }
 
 void Init::run(std::uint64_t cpu_limit_us) noexcept {
@@ -142,46 +115,32 @@ void Init::run(std::uint64_t cpu_limit_us) noexcept {
   for (;;) wait_for_event();
 }
 
-void Init::wait_for_event() noexcept {
-  // Only what is open is asked for: the kernel refuses a table that is longer than RLIMIT_NOFILE.
-  pollfd fds[kMostWatched];
-  int places[kMostWatched];
-  std::size_t count = 0;
-  const auto watch = [&](int fd, int place) {
-    if (fd < 0) return;
-    places[count] = place;
-    fds[count++] = {.fd = fd, .events = POLLIN, .revents = 0};
-  };
-  watch(signals_, kSignalsPlace);
-  watch(listener_, kListenerPlace);
-  for (int i = 0; i <= kMostConnections; ++i) watch(connections_[i].fd, kFirstConnection + i);
-  for (int i = 0; i < kMostPrograms; ++i) {
-    watch(jobs_[i].pid == 0 ? kNone : jobs_[i].channel, kFirstJob + i);
-  }
-
-  timespec timeout{};
-  const bool limited = cpu_limit_us_ != 0 && main_ != nullptr;
-  if (limited) timeout = cpu_clock_.time_until(cpu_limit_us_);
-  const long result = raw::ppoll(fds, count, limited ? &timeout : nullptr);
-  if (result == -EINTR) return;
-  if (result < 0) abandon();  // it would never hear of its maker's end
-
-  if (limited) check_cpu_time();
-  for (std::size_t i = 0; i < count; ++i) {
-    if (fds[i].revents != 0) on_event(places[i], fds[i]);
-  }
+void Init::watch(int fd, Watched what, int index) const noexcept {
+  if (fd < 0) return;
+  epoll_event event{.events = EPOLLIN, .data = {.u64 = 0}};
+  event.data.u64 = (static_cast<std::uint64_t>(what) << 32U) | static_cast<unsigned>(index);
+  raw::epoll_add(epoll_, fd, &event);
 }
 
-void Init::on_event(int place, const pollfd& event) noexcept {
-  if (place == kSignalsPlace) return reap();
-  if (place == kListenerPlace) {
-    if ((event.revents & POLLIN) != 0) accept_client();
-    return;
+/// Takes one event at a time: what it does may close what another was about.
+void Init::wait_for_event() noexcept {
+  const bool limited = cpu_limit_us_ != 0 && main_ != nullptr;
+  const int timeout = limited ? cpu_clock_.milliseconds_until(cpu_limit_us_) : kForEver;
+  epoll_event event{};
+  const long count = raw::epoll_wait_one(epoll_, &event, timeout);
+  if (limited) check_cpu_time();
+  if (count <= 0) return;
+  const auto index = static_cast<std::size_t>(event.data.u64 & 0xffffffffU);
+  switch (static_cast<Watched>(event.data.u64 >> 32U)) {
+    case Watched::kSignals:
+      return reap();
+    case Watched::kListener:
+      return accept_client();
+    case Watched::kConnection:
+      return serve_connection(connections_[index]);
+    case Watched::kJob:
+      return serve_job(jobs_[index]);
   }
-  if (place < kFirstJob) return serve_connection(connections_[place - kFirstConnection]);
-  // A job that began in this round has another channel than the one that was looked at.
-  Job& job = jobs_[place - kFirstJob];
-  if (event.fd == job.channel) serve_job(job);
 }
 
 void Init::check_cpu_time() noexcept {
@@ -244,6 +203,7 @@ void Init::accept_client() noexcept {
   for (Connection& connection : connections_) {
     if (!foreign || connection.fd != kNone || &connection == &connections_[0]) continue;
     connection.fd = fd;
+    watch(fd, Watched::kConnection, static_cast<int>(&connection - connections_));
     return;
   }
   raw::close(fd);
@@ -360,7 +320,11 @@ Failure Init::start(Job& job, const Message& message, std::size_t first_passed,
   const Failure failure = *shared_failure_;
   if (!failure) {
     job.pid = static_cast<int>(pid);
-    if (main) main_ = &job;
+    if (main) {
+      main_ = &job;
+    } else {
+      watch(job.channel, Watched::kJob, static_cast<int>(&job - jobs_));
+    }
     send_event(job.channel, {.kind = EventKind::kStarted, .pid = job.pid}, master);
   }
   if (master >= 0) raw::close(master);

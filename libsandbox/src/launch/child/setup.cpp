@@ -57,7 +57,10 @@ Failure take_steps(Tree& tree, const Step* steps, std::size_t count,
                    std::size_t first_index) noexcept {
   for (std::size_t i = 0; i < count; ++i) {
     const long result = take_step(tree, steps[i]);
-    if (result < 0 && !steps[i].optional) return failed(Stage::kStep, result, first_index + i);
+    const bool absent = result == -ENOENT || result == -ENODEV;
+    if (result < 0 && !(absent && steps[i].optional)) {
+      return failed(Stage::kStep, result, first_index + i);
+    }
   }
   return {};
 }

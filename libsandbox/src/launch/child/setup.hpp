@@ -48,7 +48,7 @@ struct Step {
   static constexpr std::uint32_t kLeave = ~0U;
 
   StepKind kind = StepKind::kDirectory;
-  bool optional = false;  // fine when `target` or `text` is not there, or the kernel says no
+  bool optional = false;  // fine when the kernel or the root does not have it
   bool follow = false;    // `target` may be a symbolic link, which is resolved inside the root
   const char* target = "";
   const char* text = "";

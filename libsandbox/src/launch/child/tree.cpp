@@ -164,7 +164,10 @@ long mask(const Tree& tree, const Step& step) noexcept {
   const Fd empty(directory
                      ? new_filesystem("tmpfs", step.options, step.option_count, step.attributes)
                      : open_device(tree.root, "dev/null", kNullDevice));
-  return empty.ok() ? attach(empty.get(), target.get()) : empty.error();
+  if (!empty.ok()) return empty.error();
+  const long quiet =
+      set_attributes(empty.get(), step.attributes & ~std::uint64_t{MOUNT_ATTR_NODEV});
+  return quiet < 0 ? quiet : attach(empty.get(), target.get());
 }
 
 long cover_with_overlay(Tree& tree, const Step& step) noexcept {

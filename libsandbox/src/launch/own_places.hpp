@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The parts of a root that are the sandbox's own, whatever the root is.
+#pragma once
+
+#include <filesystem>
+
+#include "launch/identity.hpp"
+#include "launch/step_list.hpp"
+#include "sbx/spec.hpp"
+
+namespace sbx::detail {
+
+/// A /proc of the sandbox's own processes, its settings written and then made read-only.
+void plan_proc(const Spec& spec, const Identity& identity, StepList& list);
+
+/// The devices of a minimal /dev, its terminals, queues and shared memory; and what of /proc is
+/// covered by the null device.
+void plan_devices(const Spec& spec, const Identity& identity, StepList& list);
+
+/// An empty file system in memory, that of `owner`.
+void plan_tmpfs(const std::filesystem::path& path, const Tmpfs& tmpfs, const User& owner,
+                StepList& list);
+
+}  // namespace sbx::detail
