@@ -48,7 +48,7 @@ TEST_CASE("a sandbox in the background outlives the command that made it") {
   CHECK(made.status == 0);
   CHECK(made.out.empty());
   CHECK(place.enter("a", "echo inside").out == "inside\n");
-  CHECK(place.enter("a", "kill -TERM 2").status == 0);
+  place.enter("a", "kill -TERM 2");  // which ends with what it ends
   CHECK(wait_until([&] { return place.is_empty(); }));
   CHECK(wait_until([&] { return processes_with(word) == 0; }));
 }

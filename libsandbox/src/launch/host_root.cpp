@@ -164,8 +164,8 @@ std::vector<EtcFile> account_files(const std::string& passwd, const std::string&
 
 std::vector<EtcFile> host_name_files(const std::string& hostname) {
   return {{"/etc/hostname", hostname + "\n"},
-          {"/etc/hosts", fmt::format("127.0.0.1\tlocalhost {0}\n::1\tlocalhost {0} ip6-localhost "
-                                     "ip6-loopback\n",
+          {"/etc/hosts", fmt::format("127.0.0.1\tlocalhost\n127.0.1.1\t{}\n"
+                                     "::1\tlocalhost ip6-localhost ip6-loopback\n",
                                      hostname)}};
 }
 

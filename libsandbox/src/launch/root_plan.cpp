@@ -209,10 +209,10 @@ class RootPlanner {
     const std::filesystem::path place = home_place();
     if (home == "/") return;
     if (place != home) {
-      plan_.steps.directory(scratch_ / home.relative_path(), 0750, user());
+      plan_.steps.directory(scratch_ / home.relative_path(), 0700, user());
       writable_place(place, 0755, {}, kQuiet);
     } else {
-      writable_place(home, 0750, user(), kQuiet);
+      writable_place(home, 0700, user(), kQuiet);
     }
   }
 
