@@ -12,7 +12,6 @@
 namespace sbx::test {
 
 /// A run directory of the test's own, and sbx-run with it.
-/// A run directory, and sbx-run with it.
 class Place {
  public:
   [[nodiscard]] std::filesystem::path path() const { return dir_.path() / "run"; }
@@ -32,11 +31,9 @@ class Place {
     return sbx_run_start(words(std::move(more)));
   }
 
-  [[nodiscard]] Ended run(std::vector<std::string> more) const {
-    return sbx_run(words(std::move(more)));
-  }
+  Ended run(std::vector<std::string> more) const { return sbx_run(words(std::move(more))); }
 
-  [[nodiscard]] Ended enter(const std::string& name, const std::string& script) const {
+  Ended enter(const std::string& name, const std::string& script) const {
     return run({"--enter", name, "--", "/bin/sh", "-c", script});
   }
 

@@ -36,7 +36,7 @@ namespace {
 
 // Bash's own way to connect, so that no client needs to be installed.
 std::string try_to_connect(const std::string& address, int port) {
-  return "timeout 5 bash -c 'exec 3<>/dev/tcp/" + address + "/" + std::to_string(port) +
+  return "timeout 2 bash -c 'exec 3<>/dev/tcp/" + address + "/" + std::to_string(port) +
          " && head -c 2 <&3' 2>/dev/null || echo unreachable";
 }
 
@@ -237,7 +237,7 @@ TEST_CASE("a sandbox on the user network may have a name and go into the backgro
   REQUIRE(place.run({"--net", "user", "--name", "a", "--detach", "sleep", "60"}).status == 0);
   const ProcessSet pasta(new_pastas(before));
   CHECK(place.enter("a", kInterfaces).out.find("lo\n") != std::string::npos);
-  CHECK(place.enter("a", "kill 2").status == 0);
+  place.enter("a", "kill 2");
 
   CHECK(pasta.ends());
   CHECK(wait_until([&] { return place.is_empty(); }));

@@ -30,7 +30,7 @@ Start start_catcher(const std::string& signal, std::vector<std::string> flags = 
 /// What comes back when a command that handles `signal` runs and sbx-run is sent it.
 int status_after(int signal, const std::string& name, std::vector<std::string> flags = {}) {
   Program program(start_catcher(name, std::move(flags)));
-  if (!program.says("up\n")) return -2;
+  if (!program.says("up")) return -2;
   program.signal(signal);
   return program.wait().status;
 }
@@ -64,6 +64,7 @@ TEST_CASE("signals reach a command that is process 1, too") {
 TEST_CASE("signals reach a command on a terminal of its own, too") {
   CHECK(status_after(SIGTERM, "TERM", {"--tty"}) == 40);
   CHECK(status_after(SIGUSR1, "USR1", {"--tty"}) == 40);
+  CHECK(status_after(SIGWINCH, "WINCH", {"--tty"}) == 40);
 }
 
 TEST_CASE("a signal that the command does not handle ends it as it would outside") {

@@ -45,10 +45,10 @@ Start on_terminal(std::vector<std::string> flags, std::string script) {
 
 /// A shell with job control, which does not echo what is typed, and where $R is sbx-run.
 Start outer_shell() {
-  return {
-      .argv = {"bash", "--norc", "--noprofile", "--noediting", "-i"},
-      .environment = {"PATH=/usr/bin:/bin", "PS1=", "TERM=dumb", "R=" + tool("sbx-run").native()},
-      .terminal = true};
+  return {.argv = {"bash", "--norc", "--noprofile", "--noediting", "-i"},
+          .environment = {"PATH=/usr/bin:/bin", "PS1=ready> ", "TERM=dumb",
+                          "R=" + tool("sbx-run").native()},
+          .terminal = true};
 }
 
 termios mode_of(const Program& program) {
@@ -79,12 +79,12 @@ TEST_CASE("with --tty the command's standard three are a terminal with a name, a
   Program program(
       on_terminal({"--tty"},
                   "tty; test -t 0 -a -t 1 -a -t 2 && echo three; echo controlling > /dev/tty; "
-                  "ls /dev/pts"));
+                  "echo $(ls /dev/pts)"));
 
   const Ended ended = program.wait();
 
   CHECK(ended.status == 0);
-  CHECK(ended.out == "/dev/pts/0\r\nthree\r\ncontrolling\r\n0\r\nptmx\r\n");
+  CHECK(ended.out == "/dev/pts/0\r\nthree\r\ncontrolling\r\n0 ptmx\r\n");
 }
 
 TEST_CASE("what is typed reaches the command, from its input and from /dev/tty") {
@@ -155,20 +155,25 @@ TEST_CASE("Ctrl-C reaches the command, whose own status comes back") {
   CHECK(status({"--tty", "--no-init"}) == 41);
 }
 
-TEST_CASE("Ctrl-C ends a command that does not handle it, with its children") {
+TEST_CASE("Ctrl-C and Ctrl-\\ end a command that does not handle them, with its children") {
   REQUIRE_TERMINALS();
-  const auto status = [](std::vector<std::string> flags, const char* key) {
-    Program program(on_terminal(std::move(flags), "echo up; sleep 60; echo went on"));
+  const std::string word = mark("typed");
+  const auto status = [&](std::vector<std::string> flags, const char* key) {
+    flags.insert(flags.end(),
+                 {"--", "sh", "-c", "sh -c 'echo up; sleep 60; : " + word + "'; exit"});
+    Start start = sbx_run_start(std::move(flags));
+    start.terminal = true;
+    Program program(start);
     if (!program.says("up")) return -2;
     program.type(key);
-    const Ended ended = program.wait();
-    return ended.out.find("went on") == std::string::npos ? ended.status : -3;
+    return program.wait().status;
   };
 
   CHECK(status({"--tty"}, kCtrlC) == 128 + SIGINT);
   CHECK(status({}, kCtrlC) == 128 + SIGINT);
   CHECK(status({"--tty"}, kCtrlBackslash) == 128 + SIGQUIT);
   CHECK(status({}, kCtrlBackslash) == 128 + SIGQUIT);
+  CHECK(processes_with(word) == 0);
 }
 
 TEST_CASE("Ctrl-D ends the command's input") {
@@ -196,6 +201,7 @@ TEST_CASE("Ctrl-Z stops the command and sbx-run for the outer shell, fg lets bot
   shell.type("word\n");
   CHECK(shell.says("got word"));
   shell.type(kCtrlD);
+  REQUIRE(shell.says("ready> "));
   shell.type("echo status $?\n");
 
   CHECK(shell.says("status 6\r\n"));
@@ -213,6 +219,7 @@ TEST_CASE("without --tty Ctrl-Z and fg work as well") {
   shell.type("word\n");
   CHECK(shell.says("got word"));
   shell.type(kCtrlD);
+  REQUIRE(shell.says("ready> "));
   shell.type("echo status $?\n");
 
   CHECK(shell.says("status 7\r\n"));
@@ -264,11 +271,10 @@ TEST_CASE("an inner shell has job control") {
   shell.type("stty -echo; echo read''y\n");
   REQUIRE(shell.says("ready\r\n"));
 
-  shell.type("sleep 60\n");
-  REQUIRE(wait_until([&] {
-    shell.type(kCtrlZ);
-    return shell.says("Stopped", 200ms);
-  }));
+  shell.type("sh -c 'echo up; exec sleep 60'\n");
+  REQUIRE(shell.says("up\r\n"));
+  shell.type(kCtrlZ);
+  REQUIRE(shell.says("Stopped"));
   shell.type("bg; jobs\n");
   CHECK(shell.says("Running"));
   shell.type("kill %1; wait; echo after''wards\n");
@@ -340,6 +346,15 @@ TEST_CASE("a megabyte goes through the command's terminal in both directions at 
 
   CHECK(ended.status == 0);
   CHECK(ended.out.ends_with("a line of fifty-two characters, newline included...\n"));
+}
+
+TEST_CASE("a command that writes without end to its terminal is out of time all the same") {
+  REQUIRE_TERMINALS();
+  CHECK(sbx_run({"--tty", "--timeout", "300ms", "yes"}).status == 124);
+
+  Program unread(sbx_run_start({"--tty", "--timeout", "300ms", "yes"}));
+  CHECK(wait_until([&] { return sbx::test::state_of(unread.pid()) == 'Z'; }));
+  CHECK(unread.wait().status == 124);
 }
 
 TEST_CASE("all that the command writes to its terminal comes out before sbx-run ends") {

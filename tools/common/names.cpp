@@ -42,19 +42,27 @@ UniqueFd open_run_directory(const std::filesystem::path& path) {
   return fd;
 }
 
-/// Whether somebody listens on the socket of `folder`.
-bool is_alive(const std::filesystem::path& folder) {
-  const UniqueFd directory(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+/// Opens a sandbox's folder; none when it is not there.
+UniqueFd open_folder(const std::filesystem::path& folder) {
+  return UniqueFd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+}
+
+/// Whether somebody listens on the socket in `folder`.
+bool is_listening(const UniqueFd& folder) {
   const UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!directory || !socket) return true;
+  if (!socket) return true;
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  const std::string path = fmt::format("/proc/self/fd/{}/init.sock", directory.get());
+  const std::string path = fmt::format("/proc/self/fd/{}/init.sock", folder.get());
   path.copy(address.sun_path, sizeof address.sun_path - 1);
   const int result =
       ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
   return result == 0 || (errno != ECONNREFUSED && errno != ENOENT);
 }
+
+/// Takes the lock that whoever uses `folder` holds: from before its sandbox starts until nothing of
+/// it is left. False when another has it.
+bool lock(const UniqueFd& folder) { return ::flock(folder.get(), LOCK_EX | LOCK_NB) == 0; }
 
 void remove_folder(const std::filesystem::path& folder) noexcept {
   ::unlink((folder / "init.sock").c_str());
@@ -101,17 +109,21 @@ Claim::Claim(const std::filesystem::path& run_directory, const std::string& name
   // Two who take one name at once must not both find it free.
   if (::flock(directory.get(), LOCK_EX) < 0)
     throw_errno("cannot lock '{}'", run_directory.native());
-  bool made = ::mkdir(folder_.c_str(), 0700) == 0;
-  if (!made && errno == EEXIST && !is_alive(folder_)) {
+  if (const UniqueFd old = open_folder(folder_)) {
+    if (!lock(old) || is_listening(old)) {
+      throw sbx::SystemError(EEXIST, fmt::format("cannot name the sandbox '{}'", name),
+                             "one of that name runs");
+    }
     remove_folder(folder_);
-    made = ::mkdir(folder_.c_str(), 0700) == 0;
   }
-  if (!made) {
-    const int errno_value = errno;
-    throw sbx::SystemError(errno_value, fmt::format("cannot name the sandbox '{}'", name),
-                           errno_value == EEXIST ? "one of that name runs" : "");
+  if (::mkdir(folder_.c_str(), 0700) < 0) {
+    throw_errno("cannot make the sandbox's folder '{}'", printable(folder_.native()));
   }
-  removal_.emplace([folder = folder_] { remove_folder(folder); });
+  held_ = open_folder(folder_);
+  if (!held_ || !lock(held_)) {
+    throw_errno("cannot lock the sandbox's folder '{}'", printable(folder_.native()));
+  }
+  removal_.emplace([folder = folder_] { remove_folder(folder); }, held_.get());
 }
 
 }  // namespace tools

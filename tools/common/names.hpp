@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/last_will.hpp"
+#include "sbx/fd.hpp"
 
 namespace tools {
 
@@ -36,6 +37,7 @@ class Claim {
 
  private:
   std::filesystem::path folder_;
+  sbx::UniqueFd held_;  // locked, in the process that removes the folder, too
   std::optional<LastWill> removal_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // From the words of the command line to a Spec.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <pwd.h>
 #include <sys/stat.h>
@@ -8,7 +9,7 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
+#include <sstream>
 #include <stdexcept>
 
 #include "common/names.hpp"
@@ -17,6 +18,7 @@
 #include "sbx-run/options.hpp"
 #include "sys/error.hpp"
 #include "sys/number.hpp"
+#include "sys/raw.hpp"
 
 namespace sbx_run {
 namespace {
@@ -77,6 +79,22 @@ void add_mount(const std::string& word, sbx::Spec& spec) {
   });
 }
 
+/// The list of users in a root that a stranger may have made: no link leads out of it, and nothing
+/// but a file of a sensible size is read.
+std::string passwd_of(const std::filesystem::path& rootfs) {
+  constexpr auto kFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  const std::filesystem::path root = rootfs.empty() ? "/" : rootfs;
+  const sbx::UniqueFd directory(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const sbx::UniqueFd file(static_cast<int>(sbx::raw::openat2(
+      directory.get(), "etc/passwd", kFlags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)));
+  struct stat status {};
+  if (!file || ::fstat(file.get(), &status) < 0 || !S_ISREG(status.st_mode)) return {};
+  std::string text(std::size_t{1} << 20, '\0');
+  const ssize_t size = ::read(file.get(), text.data(), text.size());
+  text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+  return text;
+}
+
 /// The line of a passwd file for `name`, or for the number `id` where there is one, as a user.
 std::optional<sbx::User> user_in(std::istream& passwd, const std::string& name,
                                  std::optional<std::uint64_t> id) {
@@ -113,7 +131,7 @@ sbx::User parse_user(const std::string& text, const std::filesystem::path& rootf
   const auto gid = sbx::detail::parse_unsigned(second, kHighestId);
   if (has_group && !gid) refuse(fmt::format("'{}' is no group id", printable(second)));
   const auto uid = sbx::detail::parse_unsigned(first, kHighestId);
-  std::ifstream passwd((rootfs.empty() ? "/" : rootfs) / "etc/passwd");
+  std::istringstream passwd(passwd_of(rootfs));
   auto user = user_in(passwd, first, uid);
   if (!user && uid) user = numbered_user(*uid);
   if (!user && first == "root") user = numbered_user(0);
@@ -354,6 +372,9 @@ Options interpret(const Arguments& arguments) {
   command.argv = arguments.command;
   if (!arguments.workdir.empty()) command.workdir = arguments.workdir;
   command.terminal = arguments.tty;
+  if (arguments.tty && ::isatty(STDIN_FILENO) == 1) {
+    command.terminal_size = sbx::terminal_size(STDIN_FILENO);
+  }
   command.umask = caller_umask();
   if (!arguments.init) options.spec.init = sbx::Init::kNone;
   return options;

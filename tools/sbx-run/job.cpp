@@ -7,6 +7,11 @@
 #include "sbx/error.hpp"
 
 namespace sbx_run {
+namespace {
+
+constexpr std::chrono::milliseconds kPatience{2000};
+
+}  // namespace
 
 Job::Change SandboxJob::change() {
   const Change change = sandbox_.wait_change(std::chrono::milliseconds(0));
@@ -42,7 +47,9 @@ sbx::Report EnteredJob::report() {
     report.status = 128 + SIGKILL;
     report.message = "the sandbox ended";
   } else {
-    report = process_.wait();
+    // Not for ever once it was killed: a program that traces it can keep its end from being told.
+    const auto limit = timed_out_ ? kPatience : std::chrono::milliseconds(-1);
+    report = process_.wait_for(limit).value_or(sbx::Report{});
   }
   if (timed_out_) report.reason = sbx::ExitReason::kTimeout;
   return report;

@@ -2,6 +2,8 @@
 //
 // sbx-run: one command in a sandbox.
 #include <fmt/format.h>
+#include <signal.h>
+#include <sys/auxv.h>
 
 #include <cstdio>
 #include <exception>
@@ -169,7 +171,12 @@ int run(int argc, char** argv) {
   Parsed parsed;
   Options options;
   try {
+    if (::getauxval(AT_SECURE) != 0) {
+      throw std::runtime_error("set-user-id, set-group-id or with capabilities it is not safe");
+    }
     tools::fill_standard_descriptors();
+    // The kernel forgets how children end whose parent ignores this.
+    ::signal(SIGCHLD, SIG_DFL);
     parsed = parse(argc, argv);
     if (parsed.exit_status) return *parsed.exit_status;
     if (!parsed.problem.empty()) throw std::invalid_argument(parsed.problem);

@@ -3,12 +3,13 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 
-#include "sbx/terminal.hpp"
+#include "sbx-run/relay.hpp"
 #include "sys/error.hpp"
 
 namespace sbx_run {
@@ -16,90 +17,45 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using sbx::SignalTarget;
-using sbx::UniqueFd;
 
 constexpr int kHeld[] = {SIGTERM, SIGINT,   SIGHUP,  SIGQUIT, SIGUSR1,
                          SIGUSR2, SIGWINCH, SIGCONT, SIGTSTP};
-constexpr char kEndOfInput = 4;  // what Ctrl-D types
 
 /// What the terminal sends, it sends to the whole foreground group; what a person or a script
 /// sends, to sbx-run alone.
 bool is_typed(const signalfd_siginfo& info) { return info.ssi_code == SI_KERNEL; }
 
-/// Carries bytes between the caller's terminal and the command's.
-class TerminalRelay {
+/// Continues this process, should it be stopped then: the time of a stopped command runs out, too.
+class ContinueAt {
  public:
-  explicit TerminalRelay(sbx::Terminal terminal) : terminal_(std::move(terminal)) {
-    if (::isatty(STDIN_FILENO) == 1) {
-      raw_.emplace(STDIN_FILENO);
-      resize();
+  explicit ContinueAt(std::optional<Clock::time_point> deadline) {
+    if (!deadline) return;
+    sigevent event{};
+    event.sigev_notify = SIGEV_SIGNAL;
+    event.sigev_signo = SIGCONT;
+    if (::timer_create(CLOCK_MONOTONIC, &event, &timer_) < 0) {
+      sbx::detail::throw_errno("cannot make a timer");
     }
+    made_ = true;
+    const auto left =
+        std::max<std::chrono::nanoseconds>(*deadline - Clock::now(), std::chrono::milliseconds(1));
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
+    const itimerspec when{
+        .it_interval = {},
+        .it_value = {.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()}};
+    ::timer_settime(timer_, 0, &when, nullptr);
   }
-
-  [[nodiscard]] int master() const { return output_open_ ? terminal_.fd() : -1; }
-  [[nodiscard]] int input() const { return input_open_ ? STDIN_FILENO : -1; }
-
-  void resize() const {
-    if (raw_) terminal_.resize(sbx::terminal_size(STDIN_FILENO));
-  }
-
-  void pause() const {
-    if (raw_) raw_->restore();
-  }
-
-  void go_on() const {
-    if (!raw_) return;
-    raw_->again();
-    resize();
-  }
-
-  void relay_input() {
-    std::array<char, 4096> bytes;
-    const ssize_t size = ::read(STDIN_FILENO, bytes.data(), bytes.size());
-    if (size < 0 && (errno == EINTR || errno == EAGAIN)) return;
-    if (size <= 0) {
-      input_open_ = false;
-      write_all(terminal_.fd(), &kEndOfInput, 1);
-      return;
-    }
-    write_all(terminal_.fd(), bytes.data(), static_cast<std::size_t>(size));
-  }
-
-  /// False when there is no more: the master side reports EIO once nobody has the other side open.
-  bool relay_output() {
-    std::array<char, 65536> bytes;
-    const ssize_t size = ::read(terminal_.fd(), bytes.data(), bytes.size());
-    if (size < 0 && errno == EINTR) return true;
-    if (size <= 0) {
-      output_open_ = false;
-      return false;
-    }
-    write_all(STDOUT_FILENO, bytes.data(), static_cast<std::size_t>(size));
-    return true;
-  }
-
-  /// What the command wrote just before its end.
-  void drain() {
-    pollfd master{.fd = terminal_.fd(), .events = POLLIN, .revents = 0};
-    while (output_open_ && ::poll(&master, 1, 0) > 0 && relay_output()) {
-    }
+  ContinueAt(const ContinueAt&) = delete;
+  ContinueAt& operator=(const ContinueAt&) = delete;
+  ContinueAt(ContinueAt&&) = delete;
+  ContinueAt& operator=(ContinueAt&&) = delete;
+  ~ContinueAt() {
+    if (made_) ::timer_delete(timer_);
   }
 
  private:
-  static void write_all(int fd, const char* bytes, std::size_t size) {
-    while (size > 0) {
-      const ssize_t count = ::write(fd, bytes, size);
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) return;  // nobody reads any more
-      bytes += count;
-      size -= static_cast<std::size_t>(count);
-    }
-  }
-
-  sbx::Terminal terminal_;
-  std::optional<sbx::RawMode> raw_;
-  bool input_open_ = true;
-  bool output_open_ = true;
+  timer_t timer_{};
+  bool made_ = false;
 };
 
 class Supervisor {
@@ -112,16 +68,21 @@ class Supervisor {
 
   sbx::Report run() {
     while (!ended_) step();
-    if (relay_) relay_->drain();
-    return job_.report();
+    // Before the rest of the output: what still runs would go on writing.
+    sbx::Report report = job_.report();
+    const bool late = report.reason == sbx::ExitReason::kTimeout;
+    if (relay_) relay_->drain(late ? -1 : signals_.fd());
+    return report;
   }
 
  private:
   void step() {
-    std::array<pollfd, 5> fds{};
-    const int watched[] = {signals_.fd(), job_.change_fd(), job_.end_fd(),
-                           relay_ ? relay_->master() : -1, relay_ ? relay_->input() : -1};
-    for (std::size_t i = 0; i < fds.size(); ++i) fds[i] = {watched[i], POLLIN, 0};
+    constexpr pollfd kNothing = {.fd = -1, .events = 0, .revents = 0};
+    std::array<pollfd, 5> fds = {{{.fd = signals_.fd(), .events = POLLIN, .revents = 0},
+                                  {.fd = job_.change_fd(), .events = POLLIN, .revents = 0},
+                                  {.fd = job_.end_fd(), .events = POLLIN, .revents = 0},
+                                  relay_ ? relay_->wanted_output() : kNothing,
+                                  relay_ ? relay_->wanted_input() : kNothing}};
     if (::poll(fds.data(), fds.size(), time_left()) < 0 && errno != EINTR) {
       sbx::detail::throw_errno("cannot wait for the command");
     }
@@ -132,8 +93,8 @@ class Supervisor {
       return;
     }
     if (fds[0].revents != 0) take_signals();
-    if (fds[3].revents != 0) relay_->relay_output();
-    if (fds[4].revents != 0) relay_->relay_input();
+    if (fds[3].revents != 0) relay_->move_output();
+    if (fds[4].revents != 0) relay_->move_input();
     if (fds[1].revents != 0 || fds[2].revents != 0) take_change();
   }
 
@@ -150,8 +111,8 @@ class Supervisor {
       const auto target = is_typed(*info) ? SignalTarget::kProcessGroup : SignalTarget::kProcess;
       if (signal == SIGTSTP) {
         stop_command();
-      } else if (signal == SIGWINCH && relay_) {
-        relay_->resize();
+      } else if (signal == SIGWINCH && relay_ && is_typed(*info)) {
+        relay_->resize();  // the command hears of it from its own terminal
       } else if (signal == SIGCONT) {
         go_on();
       } else {
@@ -168,6 +129,10 @@ class Supervisor {
 
   void stop_self() const {
     if (supervision_.background) return;
+    // Where there is no terminal, nobody would continue it: a program could stop its caller.
+    const sbx::UniqueFd terminal(::open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC));
+    if (!terminal) return;
+    const ContinueAt timer(deadline_);
     if (relay_) relay_->pause();
     ::kill(::getpid(), SIGSTOP);
     // Here it goes on after SIGCONT, which is in the queue of signals, too.

@@ -15,6 +15,7 @@
 #include "sbx/ipc.hpp"
 #include "sbx/rlimit.hpp"
 #include "sbx/seccomp.hpp"
+#include "sbx/terminal.hpp"
 
 // What a sandbox is to be: plain data, given to Sandbox::start. Everything is closed unless a field
 // opens it; a Spec with nothing but a command is a safe one.
@@ -59,6 +60,9 @@ struct Command {
   /// Puts the program on a new pseudo-terminal of the sandbox's own, as its 0, 1 and 2 (in place of
   /// what `fds` says of these) and as its controlling terminal.
   bool terminal = false;
+
+  /// That terminal's size from the start on; empty: 0 by 0, which is taken for "unknown".
+  std::optional<TerminalSize> terminal_size{};
 
   /// File mode mask; empty: the caller's. See umask(2).
   std::optional<std::uint32_t> umask{};

@@ -243,7 +243,7 @@ std::string locate(const VassalFile& file, const std::string& key) {
 }
 
 VassalFile parse_vassal(std::string_view text, std::filesystem::path path) {
-  VassalFile file{.path = std::move(path), .sandbox = {}, .network = {}, .places = {}};
+  VassalFile file{.path = std::move(path)};
   const toml::table document = detail::parse_toml(text, file.path.native());
   for (const auto& [name, value] : in_file_order(document)) {
     const Table& table = find(kTables, name, "", file);

@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <sched.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -87,6 +88,11 @@ void check_command(const Command& command) {
   if (command.fds.size() > child::kMostDescriptors - 2) refuse("too many descriptors are passed");
   for (const PassedFd& fd : command.fds) {
     if (fd.outer < 0 || fd.inner < 0) refuse("a passed descriptor has no number");
+    struct stat status {};
+    if (::fstat(fd.outer, &status) == 0 && S_ISDIR(status.st_mode)) {
+      refuse(fmt::format("descriptor {} is a directory, by which a program leaves the sandbox",
+                         fd.outer));
+    }
   }
 }
 
@@ -210,6 +216,7 @@ ProgramParts command_parts(const Command& command, const Occupant& occupant) {
 
   using Program = child::Program;
   if (command.terminal) parts.flags |= Program::kTerminal;
+  if (command.terminal_size) parts.terminal_size = *command.terminal_size;
   if (command.umask) parts.flags |= Program::kSetUmask;
   parts.umask = command.umask.value_or(0);
   parts.workdir = command.workdir.native();

@@ -30,7 +30,9 @@ ProgramBlock::ProgramBlock(const ProgramParts& parts) {
                       .limits = {},
                       .guard = {},
                       .filter = {},
-                      .inner_fds = {}};
+                      .inner_fds = {},
+                      .rows = parts.terminal_size.rows,
+                      .columns = parts.terminal_size.columns};
   words_.push_back(0);  // the slot before argv
   head.argv = add_texts(parts.argv);
   head.environment = add_texts(parts.environment);

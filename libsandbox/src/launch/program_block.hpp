@@ -8,6 +8,7 @@
 #include "launch/child/program.hpp"
 #include "sbx/fd.hpp"
 #include "sbx/seccomp.hpp"
+#include "sbx/terminal.hpp"
 
 namespace sbx::detail {
 
@@ -28,6 +29,7 @@ struct ProgramParts {
   std::vector<std::int32_t> inner_fds;
   std::string workdir;
   std::string home;
+  TerminalSize terminal_size{.rows = 0, .columns = 0};
 };
 
 /// A child::Program, laid out in one block.

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 #include <cstddef>
@@ -159,6 +160,9 @@ inline long fchownat(int dir, const char* path, unsigned uid, unsigned gid, int 
   return call(__NR_fchownat, dir, address(path), uid, gid, flags);
 }
 inline long fchmod(int fd, unsigned mode) noexcept { return call(__NR_fchmod, fd, mode); }
+inline long fstatfs(int fd, struct statfs* status) noexcept {
+  return call(__NR_fstatfs, fd, address(status));
+}
 inline long fstat(int fd, struct stat* status) noexcept {
   return call(__NR_fstat, fd, address(status));
 }

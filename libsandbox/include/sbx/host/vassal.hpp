@@ -19,29 +19,29 @@ namespace sbx::host {
 
 /// The table [sandbox].
 struct VassalSandbox {
-  std::optional<std::string> user;            ///< an account of the host; never with `uid`
-  std::optional<std::uint32_t> uid;           ///< not 0
-  std::optional<std::string> distro;          ///< the name of a root, or "host"
-  std::optional<std::filesystem::path> home;  ///< absolute; writable inside, at /home/USER
-  std::optional<std::string> hostname;
-  std::optional<std::uint64_t> memory_bytes;
-  std::optional<double> cpus;                                 ///< 0.5: half of one processor's time
-  std::optional<std::uint32_t> cpu_weight;                    ///< 1 to 10000, 100 being usual
-  std::optional<std::chrono::milliseconds> cpu_time_per_day;  ///< the key cpu_allowance
-  std::optional<std::uint64_t> pids;
-  std::optional<std::uint64_t> disk_bytes;
-  std::optional<MemoryMerge> memory_merge;  ///< the key ksm
-  std::vector<std::string> environment;     ///< "NAME=VALUE" each; the key env
-  std::vector<Bind> binds;                  ///< the key bind
+  std::optional<std::string> user{};            ///< an account of the host; never with `uid`
+  std::optional<std::uint32_t> uid{};           ///< not 0
+  std::optional<std::string> distro{};          ///< the name of a root, or "host"
+  std::optional<std::filesystem::path> home{};  ///< absolute; writable inside, at /home/USER
+  std::optional<std::string> hostname{};
+  std::optional<std::uint64_t> memory_bytes{};
+  std::optional<double> cpus{};               ///< 0.5: half of one processor's time
+  std::optional<std::uint32_t> cpu_weight{};  ///< 1 to 10000, 100 being usual
+  std::optional<std::chrono::milliseconds> cpu_time_per_day{};  ///< the key cpu_allowance
+  std::optional<std::uint64_t> pids{};
+  std::optional<std::uint64_t> disk_bytes{};
+  std::optional<MemoryMerge> memory_merge{};  ///< the key ksm
+  std::vector<std::string> environment{};     ///< "NAME=VALUE" each; the key env
+  std::vector<Bind> binds{};                  ///< the key bind
 };
 
 /// The table [network].
 struct VassalNetwork {
-  std::optional<bool> internet;
-  std::optional<std::uint64_t> rate_bits_per_second;
-  std::vector<std::string> publish;  ///< "[IP:]HOST:INNER[/udp]", as it is written
-  std::vector<std::string> allow;    ///< "CIDR[:PORT]", as it is written
-  std::vector<std::string> deny;     ///< likewise
+  std::optional<bool> internet{};
+  std::optional<std::uint64_t> rate_bits_per_second{};
+  std::vector<std::string> publish{};  ///< "[IP:]HOST:INNER[/udp]", as it is written
+  std::vector<std::string> allow{};    ///< "CIDR[:PORT]", as it is written
+  std::vector<std::string> deny{};     ///< likewise
 };
 
 /// A position in a text, both from 1.
@@ -51,10 +51,10 @@ struct Place {
 };
 
 struct VassalFile {
-  std::filesystem::path path;
-  VassalSandbox sandbox;
-  VassalNetwork network;
-  std::map<std::string, Place> places;  ///< of every key that is set, such as "sandbox.memory"
+  std::filesystem::path path{};
+  VassalSandbox sandbox{};
+  VassalNetwork network{};
+  std::map<std::string, Place> places{};  ///< of every key that is set, such as "sandbox.memory"
 
   /// The tenant's name: the file's, without what follows the last dot.
   [[nodiscard]] std::string tenant() const { return path.stem().native(); }

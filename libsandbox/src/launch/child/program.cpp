@@ -62,6 +62,10 @@ Failure enter_session(const Program* program, const Place& place, int* terminal)
   result = raw::ioctl(place.terminal_master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
   if (result < 0) return failed(Stage::kTerminal, result);
   *terminal = static_cast<int>(result);
+  winsize size{};
+  size.ws_row = program->rows;
+  size.ws_col = program->columns;
+  raw::ioctl(*terminal, TIOCSWINSZ, raw::address(&size));
   if (place.share_session) {
     int group = static_cast<int>(raw::getpid());
     result = raw::ioctl(*terminal, TIOCSPGRP, raw::address(&group));

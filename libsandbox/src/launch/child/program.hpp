@@ -56,6 +56,8 @@ struct Program {
   Table inner_fds;    // std::int32_t: the number that each passed descriptor gets
   std::uint32_t workdir = 0;  // text; 0: none
   std::uint32_t home = 0;     // text; 0: none
+  std::uint16_t rows = 0;     // of its terminal
+  std::uint16_t columns = 0;
 };
 
 /// The part of the block that begins at `offset`.

@@ -2,6 +2,7 @@
 #include "launch/child/tree.hpp"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <sys/mount.h>
 
 #include "sys/raw.hpp"
@@ -86,7 +87,11 @@ long finish(Tree& tree, const Step& step, long mount) noexcept {
   const Fd target(open_inside(tree.root, step.target, O_PATH, step.follow));
   if (!target.ok()) return target.error();
   forget_last(tree);  // what it was may be covered now
-  return attach(mounted.get(), target.get());
+  // A symbolic link of a stranger's root must not cover the sandbox's own /proc, nor a part of it.
+  struct statfs covered {};
+  const bool on_proc = step.follow && raw::fstatfs(target.get(), &covered) >= 0 &&
+                       covered.f_type == PROC_SUPER_MAGIC;
+  return on_proc ? -EPERM : attach(mounted.get(), target.get());
 }
 
 long own(int directory, const char* name, const Step& step) noexcept {

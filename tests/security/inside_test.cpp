@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a program reaches from inside a sandbox: the host's files, settings and devices, process 1.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "sbx/fd.hpp"
+#include "support/child.hpp"
+#include "support/ordinary_user.hpp"
+#include "support/require.hpp"
+#include "support/sandbox.hpp"
+#include "support/temp_dir.hpp"
+
+using sbx::Spec;
+using sbx::test::output_of;
+using sbx::test::shell;
+using sbx::test::TempDir;
+
+namespace {
+
+Spec with_hosts_ids() {
+  Spec spec;
+  spec.user_namespace.mode = sbx::UserNamespace::Mode::kHost;
+  return spec;
+}
+
+mode_t mode_of(const char* path) {
+  struct stat status {};
+  return ::stat(path, &status) < 0 ? 0 : status.st_mode & 07777;
+}
+
+/// Runs `script` in a default sandbox, called by an ordinary user.
+std::string output_for_ordinary(const std::string& script) {
+  return sbx::test::in_child([&] {
+    if (::geteuid() == 0) sbx::test::become_user(1977);
+    return output_of(script);
+  });
+}
+
+constexpr const char* kReadInit =
+    "for f in environ maps auxv mem; do head -c1 /proc/1/$f 2>/dev/null | tr -d '\\0'; done;"
+    "for f in exe cwd root fd/0 fd/3; do readlink /proc/1/$f; done; tr '\\0' ' ' < /proc/1/cmdline";
+
+}  // namespace
+
+// CVE-2016-9962, environment kept by process 1
+TEST_CASE("process 1 shows nothing of itself but its name") {
+  CHECK(output_of(kReadInit) == "sbx-init ");
+  CHECK(output_for_ordinary(kReadInit) == "sbx-init ");
+}
+
+// CVE-2024-21626
+TEST_CASE("a program has no other descriptors than those it was given") {
+  CHECK(output_of("ls /proc/self/fd | tr '\\n' ' '") == "0 1 2 3 ");  // 3: the listed directory
+}
+
+// CVE-2024-21626
+TEST_CASE("a descriptor of a directory is not handed over") {
+  const TempDir dir;
+  const sbx::UniqueFd directory(::open(dir.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  Spec spec = shell("ls -a /proc/self/fd/0/..");
+  spec.command.fds = {{directory.get(), 0}, {1, 1}, {2, 2}};
+
+  CHECK_THROWS_AS(sbx::Sandbox::start(spec), std::invalid_argument);
+}
+
+// CVE-2024-21626
+TEST_CASE("no inherited descriptor serves as a working directory outside") {
+  const TempDir dir;
+  const sbx::UniqueFd outside(::open(dir.path().c_str(), O_RDONLY | O_DIRECTORY));
+  REQUIRE(outside);
+  for (const auto init : {sbx::Init::kYes, sbx::Init::kNone}) {
+    Spec spec = shell("true");
+    spec.init = init;
+    spec.command.workdir = "/proc/self/fd/" + std::to_string(outside.get());
+
+    CHECK_THROWS_AS(sbx::Sandbox::start(spec), sbx::SystemError);
+  }
+}
+
+// CVE-2022-29162, CVE-2022-27650
+TEST_CASE("no capability is inheritable or ambient") {
+  CHECK(output_of("grep -E 'Cap(Inh|Amb|Eff|Bnd)' /proc/self/status | grep -v 0000000000000000")
+            .empty());
+}
+
+// settings written as mapped real root
+TEST_CASE("real root without capabilities cannot write the kernel's settings") {
+  SBX_REQUIRE_ROOT();
+  const std::string script =
+      "for f in sys/kernel/core_pattern sys/kernel/modprobe sysrq-trigger; do"
+      "  (: >> /proc/$f) 2>/dev/null && echo opened $f; done; id -u";
+
+  CHECK(output_of(script, with_hosts_ids()) == "0\n");
+}
+
+// the mode of a shared device node
+TEST_CASE("real root without capabilities cannot change the host's device nodes") {
+  SBX_REQUIRE_ROOT();
+  const mode_t before = mode_of("/dev/full");
+
+  const std::string said = output_of(
+      "chmod 0600 /dev/full 2>/dev/null && echo changed; chmod 0600 /proc/keys 2>/dev/null &&"
+      "echo changed; echo x > /dev/null && echo wrote",
+      with_hosts_ids());
+
+  ::chmod("/dev/full", before);
+  CHECK(said == "wrote\n");
+}
+
+// CVE-2022-0492
+TEST_CASE("no control group can be mounted or written from inside") {
+  Spec spec;
+  spec.seccomp = sbx::SeccompFilter::none();
+  const std::string script =
+      "for c in memory pids rdma cpu; do mkdir /tmp/$c; mount -t cgroup -o $c none /tmp/$c"
+      " 2>/dev/null && echo mounted; done; find / -name cgroup.procs -writable 2>/dev/null;"
+      "find / -name release_agent 2>/dev/null";
+
+  CHECK(output_of(script, spec).empty());
+}
+
+// kernel surface that user namespaces open
+TEST_CASE("no further user namespace can be made, filter or not") {
+  Spec spec;
+  spec.seccomp = sbx::SeccompFilter::none();
+
+  CHECK(output_of("unshare -U true 2>/dev/null && echo made").empty());
+  CHECK(output_of("unshare -U true 2>/dev/null && echo made", spec).empty());
+}
+
+// one's own id, shared process ids
+TEST_CASE("another sandbox of the same user has no process here") {
+  const sbx::Sandbox other = sbx::Sandbox::start(shell("sleep 60"));
+
+  CHECK(output_of("for p in $(seq 1 400); do kill -0 $p 2>/dev/null && echo $p; done | wc -l") !=
+        "");
+  CHECK(output_of("grep -l sleep /proc/[0-9]*/comm 2>/dev/null | wc -l") == "0\n");
+}
+
+// covert channels
+TEST_CASE("shared memory, queues and abstract sockets are each sandbox's own") {
+  Spec writer = shell("echo x > /dev/shm/mark; ipcmk -Q > /dev/null; sleep 60");
+  const sbx::Sandbox other = sbx::Sandbox::start(writer);
+
+  CHECK(output_of("ls /dev/shm /dev/mqueue | grep mark; ipcs -q | grep -c 0x; "
+                  "grep -c @ /proc/net/unix") == "0\n0\n");
+}
