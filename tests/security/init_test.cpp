@@ -35,6 +35,21 @@ int enter_some(Sandbox& sandbox) {
 
 }  // namespace
 
+// a request that is answered only when the new program runs
+TEST_CASE("a program that stops every new process does not freeze process 1") {
+  Sandbox sandbox =
+      Sandbox::start(shell(over_new_processes("[ $p != $$ ] && kill -STOP $p 2>/dev/null")));
+  int started = 0;
+  for (int i = 0; i < 10; ++i) {
+    const sbx::Process process = sandbox.exec({.argv = {"true"}});
+    ++started;
+  }
+  sandbox.signal(SIGKILL);
+
+  CHECK(started == 10);
+  CHECK(sandbox.wait_for(5s).has_value());
+}
+
 // CVE-2016-9962
 TEST_CASE("who enters shows no descriptor, directory or memory before it is a program inside") {
   int ends[2];
@@ -54,6 +69,19 @@ TEST_CASE("who enters shows no descriptor, directory or memory before it is a pr
   CHECK(::read(ends[0], seen, sizeof seen - 1) <= 0);
   CHECK(std::string(seen).empty());
   ::close(ends[0]);
+}
+
+// prlimit on process 1 by its own user
+TEST_CASE("a program that takes process 1's descriptors away ends its sandbox, not its limits") {
+  const std::string end = sbx::test::in_child([] {
+    if (::geteuid() == 0) sbx::test::become_user(1977);
+    sbx::Spec spec = shell("prlimit --pid 1 --nofile=0:0 2>/dev/null; while :; do :; done");
+    spec.cpu_time_max = 300ms;
+    Sandbox sandbox = Sandbox::start(spec);
+    return std::string(sandbox.wait_for(5s) ? "ended" : "goes on");
+  });
+
+  CHECK(end == "ended");
 }
 
 // signals and floods at process 1

@@ -2,13 +2,16 @@
 //
 // Signals sent to sbx-run reach the command, and its own end comes back.
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <string>
 
+#include "sbx/fd.hpp"
 #include "support/command.hpp"
 #include "support/process.hpp"
+#include "support/require.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace std::chrono_literals;
@@ -177,6 +180,9 @@ TEST_CASE("an ignored SIGCHLD does not lose the command's status") {
 }
 
 TEST_CASE("sbx-run stops with its command and goes on with it") {
+  const sbx::UniqueFd terminal(::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!terminal)
+    SBX_SKIP("needs a controlling terminal: without one a command cannot stop sbx-run");
   Program program(sbx_run_start({"--", "/bin/sh", "-c", "echo up; kill -STOP $$; exit 46"}));
   REQUIRE(program.says("up\n"));
   REQUIRE(sbx::test::wait_until([&] { return sbx::test::state_of(program.pid()) == 'T'; }));

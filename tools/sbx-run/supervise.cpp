@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "sbx-run/relay.hpp"
 #include "sys/error.hpp"
@@ -123,15 +124,16 @@ class Supervisor {
 
   void stop_command() {
     // Its process group has nobody outside who could continue it, and so ignores a mere SIGTSTP.
+    stop_asked_for_ = true;
     job_.signal(SIGSTOP, SignalTarget::kProcessGroup);
     if (!job_.tells_stops()) stop_self();
   }
 
-  void stop_self() const {
+  void stop_self() {
     if (supervision_.background) return;
     // Where there is no terminal, nobody would continue it: a program could stop its caller.
     const sbx::UniqueFd terminal(::open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC));
-    if (!terminal) return;
+    if (!terminal && !std::exchange(stop_asked_for_, false)) return;
     const ContinueAt timer(deadline_);
     if (relay_) relay_->pause();
     ::kill(::getpid(), SIGSTOP);
@@ -160,6 +162,7 @@ class Supervisor {
   const Supervision& supervision_;
   std::optional<TerminalRelay> relay_;
   std::optional<Clock::time_point> deadline_;
+  bool stop_asked_for_ = false;
   bool ended_ = false;
 };
 

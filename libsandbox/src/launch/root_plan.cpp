@@ -128,6 +128,15 @@ class RootPlanner {
     return parent == "/" || !root_has(parent) ? home : parent;
   }
 
+  /// Whoever else may write to the layer's directory decides what the sandbox sees.
+  static void require_own(const SourcePath& directory) {
+    const bool others_write = (directory.status.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+    if (directory.status.st_uid == ::geteuid() && !others_write) return;
+    throw SystemError(EPERM,
+                      fmt::format("cannot keep the overlay in '{}'", printable(directory.path)),
+                      "it must be the caller's, and nobody else may write to it");
+  }
+
   void decide_layer() {
     child::Setup& setup = plan_.setup;
     const Root& root = spec_.root;
@@ -139,7 +148,12 @@ class RootPlanner {
             ENOTDIR, fmt::format("cannot keep the overlay in '{}'", printable(directory.path)));
       }
       setup.layer = Layer::kDirectory;
+      require_own(directory);
       setup.layer_source = show(directory, IdMappedTree{.view = root_view()});
+      if (root_view() == IdView::kSwapped && !plan_.id_mapped.empty()) {
+        setup.layer_uid = user().uid;  // shown so, it is root's outside
+        setup.layer_gid = user().gid;
+      }
       setup.layer_covers_root = true;
     } else if (root.overlay == Root::Overlay::kDiscard) {
       setup.layer = Layer::kMemory;

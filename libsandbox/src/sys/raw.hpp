@@ -182,6 +182,7 @@ inline long getcwd(char* buffer, std::size_t size) noexcept {
   return call(__NR_getcwd, address(buffer), static_cast<long>(size));
 }
 inline long umask(unsigned mask) noexcept { return call(__NR_umask, mask); }
+inline long pipe2(int* ends, int flags) noexcept { return call(__NR_pipe2, address(ends), flags); }
 inline long memfd_create(const char* name, unsigned flags) noexcept {
   return call(__NR_memfd_create, address(name), flags);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/child/cpu_clock.hpp"
 
+#include <errno.h>
+
 #include "sys/raw.hpp"
 
 namespace sbx::child {
@@ -9,6 +11,10 @@ namespace {
 constexpr std::uint64_t kMicrosecondsPerTick = 10000;  // USER_HZ is 100 everywhere
 constexpr int kShortestWait = 10;                      // milliseconds: the resolution of /proc
 constexpr int kLongestWait = 1 << 30;
+
+/// What a process has used whose file cannot be read, because a program of the same user has taken
+/// the descriptors of this process away by prlimit(2): as much as no limit allows.
+constexpr std::uint64_t kUnknown = std::uint64_t{1} << 62U;
 
 struct DirectoryEntry {
   std::uint64_t inode;
@@ -62,6 +68,7 @@ std::uint64_t CpuClock::process_us(const char* pid) const noexcept {
   for (const char* c = "/stat"; *c != '\0'; ++c) path[size++] = *c;
   path[size] = '\0';
   const int file = static_cast<int>(raw::openat(proc_, path, O_RDONLY | O_CLOEXEC));
+  if (file == -EMFILE || file == -ENFILE) return kUnknown;
   if (file < 0) return 0;
   char text[1024];
   const long length = raw::read(file, text, sizeof text - 1);
@@ -83,7 +90,10 @@ std::uint64_t CpuClock::running_us() const noexcept {
       offset += entry->length;
       const bool is_process = entry->name[0] >= '1' && entry->name[0] <= '9';
       const bool is_init = entry->name[0] == '1' && entry->name[1] == '\0';
-      if (is_process && !is_init) sum += process_us(entry->name);
+      if (!is_process || is_init) continue;
+      const std::uint64_t used = process_us(entry->name);
+      if (used == kUnknown) return kUnknown;
+      sum += used;
     }
   }
 }

@@ -26,6 +26,7 @@ namespace {
 
 constexpr int kMostPrograms = 240;
 constexpr int kMostConnections = 15;
+constexpr int kMostGlances = 500;  // of 10 ms, at a program that is being started
 constexpr int kNone = -1;
 constexpr int kForEver = -1;
 
@@ -63,6 +64,7 @@ class Init {
   void spawn(Message& message, bool main, int reply_to) noexcept;
   Failure start(Job& job, const Message& message, std::size_t first_passed, bool main) noexcept;
   int open_terminal(bool main) const noexcept;
+  static bool wait_until_executed(int pid, int end, bool main) noexcept;
   void signal(const Job& job, const Request& request) const noexcept;
   [[noreturn]] void finish(int status) noexcept;
   [[noreturn]] void abandon() noexcept;
@@ -291,6 +293,22 @@ int Init::open_terminal(bool main) const noexcept {
   return master;
 }
 
+/// False, and the child killed, when it took too long. From its change of identity on, a program
+/// of the same user can stop it: it is continued for as long as this waits. Before the main
+/// program there is nobody to do so.
+bool Init::wait_until_executed(int pid, int end, bool main) noexcept {
+  pollfd executed{.fd = end, .events = POLLIN, .revents = 0};
+  for (int glance = 0; main || glance < kMostGlances; ++glance) {
+    const timespec pause{.tv_sec = 0, .tv_nsec = 10'000'000};
+    const long ready = raw::ppoll(&executed, 1, &pause);
+    if (ready > 0) return true;
+    if (ready == -EINVAL) break;  // its descriptors were taken away by prlimit(2)
+    raw::kill(pid, SIGCONT);
+  }
+  raw::kill(pid, SIGKILL);
+  return false;
+}
+
 Failure Init::start(Job& job, const Message& message, std::size_t first_passed,
                     bool main) noexcept {
   const Block policy(policy_fd_);
@@ -303,21 +321,27 @@ Failure Init::start(Job& job, const Message& message, std::size_t first_passed,
   const bool terminal = (program->flags & Program::kTerminal) != 0;
   const int master = terminal ? open_terminal(main) : kNone;
   *shared_failure_ = Failure{};
+  // The child's end of the pipe closes when it has executed its program, or has failed.
+  int ends[2] = {kNone, kNone};
   clone_args arguments{};
-  arguments.flags = CLONE_VFORK;  // returns when the child has executed its program, or has failed
   arguments.exit_signal = SIGCHLD;
-  const long pid = raw::clone3_fork(&arguments, sizeof arguments);
+  long pid = raw::pipe2(ends, O_CLOEXEC);
+  if (pid >= 0) pid = raw::clone3_fork(&arguments, sizeof arguments);
   if (pid == 0) {
     relocate(program);
-    *shared_failure_ =
-        become_program(policy.program(), program, message.fds + first_passed,
-                       {.terminal_master = master, .share_session = main && terminal});
+    *shared_failure_ = become_program(
+        policy.program(), program, message.fds + first_passed,
+        {.terminal_master = master, .share_session = main && terminal, .dumpable = 0});
     raw::exit_group(125);
   }
+  raw::close(ends[1]);
+  const bool in_time = pid < 0 || wait_until_executed(static_cast<int>(pid), ends[0], main);
+  raw::close(ends[0]);
   if (pid < 0) {
     *shared_failure_ = {.stage = Stage::kRequest, .error = static_cast<std::int32_t>(-pid)};
   }
-  const Failure failure = *shared_failure_;
+  const Failure failure =
+      in_time ? *shared_failure_ : Failure{.stage = Stage::kRequest, .error = ETIMEDOUT};
   if (!failure) {
     job.pid = static_cast<int>(pid);
     if (main) {

@@ -113,7 +113,9 @@ Failure pivot(const Setup& setup, const Tree& tree) noexcept {
 }
 
 Failure build_root(const Setup& setup) noexcept {
-  Tree tree{.user_namespace = setup.user_namespace};
+  Tree tree{.user_namespace = setup.user_namespace,
+            .layer_uid = setup.layer_uid,
+            .layer_gid = setup.layer_gid};
   Failure failure = keep_mounts_private();
   if (!failure) failure = open_layer(setup, &tree);
   if (!failure) failure = mount_root(setup, &tree);

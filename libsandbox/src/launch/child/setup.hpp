@@ -74,6 +74,8 @@ struct Setup {
   Layer layer = Layer::kNone;  // the writable layer: where kOverlay steps write to
   Source layer_source;         // for Layer::kDirectory
   bool layer_covers_root = false;
+  std::uint32_t layer_uid = Step::kLeave;  // whose its parts are: root's outside
+  std::uint32_t layer_gid = Step::kLeave;
 
   const Step* skeleton = nullptr;  // made in the root before the layer covers it
   std::size_t skeleton_count = 0;

@@ -263,8 +263,14 @@ long attach_hidden(int mount) noexcept {
 }
 
 long new_overlay(const Tree& tree, int lower, const char* name) noexcept {
-  long result = raw::mkdirat(tree.layer, name, 0755);
+  // Closed to everybody outside: what is copied up keeps its set-user-id bit, and a program can
+  // write into it by a shared mapping, which takes no such bit away.
+  long result = raw::mkdirat(tree.layer, name, 0700);
   if (result < 0 && result != -EEXIST) return result;
+  if (result >= 0 && tree.layer_uid != Step::kLeave) {
+    result = raw::fchownat(tree.layer, name, tree.layer_uid, tree.layer_gid, AT_SYMLINK_NOFOLLOW);
+    if (result < 0) return result;
+  }
   const Fd part(raw::openat(tree.layer, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!part.ok()) return part.error();
   result = make_upper(part.get(), lower);

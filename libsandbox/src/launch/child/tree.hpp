@@ -17,6 +17,8 @@ struct Tree {
   int root = -1;   // the mount that becomes "/"
   int layer = -1;  // the directory of the writable layer
   bool user_namespace = false;
+  std::uint32_t layer_uid = Step::kLeave;  // whose the parts of the layer are
+  std::uint32_t layer_gid = Step::kLeave;
   LastDirectory last{};
 };
 
