@@ -37,7 +37,10 @@ class Place {
     return run({"--enter", name, "--", "/bin/sh", "-c", script});
   }
 
-  [[nodiscard]] bool is_empty() const { return std::filesystem::is_empty(path()); }
+  [[nodiscard]] bool is_empty() const {
+    std::error_code absent;
+    return std::filesystem::is_empty(path(), absent) || absent;
+  }
 
  private:
   TempDir dir_;

@@ -10,6 +10,7 @@
 
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 #include "support/command.hpp"
 #include "support/place.hpp"
@@ -244,6 +245,19 @@ TEST_CASE("nothing of a name is left after SIGKILL of sbx-run") {
 
   CHECK(below.ends());
   CHECK(wait_until([&] { return place.is_empty(); }));
+}
+
+TEST_CASE("nothing is left after SIGKILL of sbx-run at any moment of its start") {
+  const Place place;
+  const std::string word = mark("early");
+  for (int i = 0; i < 40; ++i) {
+    Program main(place.start({"--name", "a", "--", "sh", "-c", "sleep 60; : " + word}));
+    std::this_thread::sleep_for(i * 500us);
+    main.signal(SIGKILL);
+    main.wait();
+
+    REQUIRE(wait_until([&] { return place.is_empty() && processes_with(word) == 0; }));
+  }
 }
 
 TEST_CASE("a folder that a dead sandbox left is taken over") {

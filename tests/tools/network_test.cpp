@@ -9,12 +9,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <thread>
 
 #include "support/command.hpp"
 #include "support/place.hpp"
 #include "support/process.hpp"
 #include "support/require.hpp"
 
+using namespace std::chrono_literals;
 using sbx::test::Ended;
 using sbx::test::Place;
 using sbx::test::ProcessSet;
@@ -227,6 +229,19 @@ TEST_CASE("nothing of pasta is left after SIGKILL of sbx-run") {
   CHECK(pasta.size() == 1);
   CHECK(pasta.ends());
   CHECK(below.ends());
+}
+
+TEST_CASE("nothing of pasta is left after SIGKILL of sbx-run at any moment of its start") {
+  REQUIRE_PASTA();
+  const auto before = pastas();
+  for (int i = 0; i < 30; ++i) {
+    Program program(sbx_run_start({"--net", "user", "sleep", "60"}));
+    std::this_thread::sleep_for(i * 3ms);
+    program.signal(SIGKILL);
+    program.wait();
+  }
+
+  CHECK(wait_until([&] { return new_pastas(before).empty(); }));
 }
 
 TEST_CASE("a sandbox on the user network may have a name and go into the background") {

@@ -2,16 +2,13 @@
 //
 // Signals sent to sbx-run reach the command, and its own end comes back.
 #include <doctest/doctest.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <string>
 
-#include "sbx/fd.hpp"
 #include "support/command.hpp"
 #include "support/process.hpp"
-#include "support/require.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace std::chrono_literals;
@@ -179,17 +176,24 @@ TEST_CASE("an ignored SIGCHLD does not lose the command's status") {
   CHECK(sbx::test::run(bare).status == 45);
 }
 
-TEST_CASE("sbx-run stops with its command and goes on with it") {
-  const sbx::UniqueFd terminal(::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
-  if (!terminal)
-    SBX_SKIP("needs a controlling terminal: without one a command cannot stop sbx-run");
-  Program program(sbx_run_start({"--", "/bin/sh", "-c", "echo up; kill -STOP $$; exit 46"}));
-  REQUIRE(program.says("up\n"));
+TEST_CASE("on a terminal sbx-run stops with its command and goes on with it") {
+  Start start = sbx_run_start({"--", "/bin/sh", "-c", "echo up; kill -STOP $$; exit 46"});
+  start.terminal = true;
+  Program program(start);
+  REQUIRE(program.says("up"));
   REQUIRE(sbx::test::wait_until([&] { return sbx::test::state_of(program.pid()) == 'T'; }));
 
   program.signal(SIGCONT);
 
   CHECK(program.wait().status == 46);
+}
+
+TEST_CASE("without a terminal, where nobody would continue it, sbx-run does not stop") {
+  Start start = sbx_run_start(
+      {"--timeout", "300ms", "--", "/bin/sh", "-c", "echo up; kill -STOP $$; exit 46"});
+  start.before_exec = [] { ::setsid(); };
+
+  CHECK(sbx::test::run(start).status == 124);
 }
 
 TEST_CASE("SIGTSTP stops the command and sbx-run, SIGCONT lets both go on") {

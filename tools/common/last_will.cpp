@@ -43,30 +43,41 @@ void close_others(int a, int b) {
   ::close_range(high + 1, ~0U, 0);
 }
 
-[[noreturn]] void wait_and_do(int pipe, int kept, const std::function<void()>& deed) {
+[[noreturn]] void wait_and_do(int pipe, int kept, const std::function<void()>& first,
+                              const std::function<void()>& deed) noexcept {
   ::setsid();
   rename_process();
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE}) {
     ::signal(signal, SIG_IGN);
   }
   close_others(pipe, kept < 0 ? pipe : kept);
+  if (first) first();
   char byte = 0;
-  while (::read(pipe, &byte, 1) < 0 && errno == EINTR) {
-  }
-  deed();
+  ssize_t size = 0;
+  do {
+    size = ::read(pipe, &byte, 1);
+  } while (size < 0 && errno == EINTR);
+  const bool cancelled = size > 0;
+  if (!cancelled) deed();
   ::_exit(0);
 }
 
 }  // namespace
 
-LastWill::LastWill(const std::function<void()>& deed, int kept) {
+LastWill::LastWill(const std::function<void()>& deed, int kept,
+                   const std::function<void()>& first) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) < 0) sbx::detail::throw_errno("cannot make a pipe");
   const UniqueFd end(ends[0]);
   alive_.reset(ends[1]);
   executor_ = ::fork();
   if (executor_ < 0) sbx::detail::throw_errno("cannot start the process that tidies up");
-  if (executor_ == 0) wait_and_do(end.get(), kept, deed);
+  if (executor_ == 0) wait_and_do(end.get(), kept, first, deed);
+}
+
+void LastWill::cancel() {
+  const char byte = 0;
+  [[maybe_unused]] const ssize_t written = ::write(alive_.get(), &byte, 1);
 }
 
 LastWill::~LastWill() {

@@ -12,12 +12,17 @@ namespace tools {
 /// name of its own, and holds nothing open but `kept`.
 class LastWill {
  public:
-  /// `deed` runs in that process. `kept` is a descriptor that it needs, or -1. Throws SystemError.
-  explicit LastWill(const std::function<void()>& deed, int kept = -1);
+  /// `deed` runs in that process, and `first` too: at once, before it waits. `kept` is a descriptor
+  /// that they need, or -1. Throws SystemError.
+  explicit LastWill(const std::function<void()>& deed, int kept = -1,
+                    const std::function<void()>& first = {});
   LastWill(const LastWill&) = delete;
   LastWill& operator=(const LastWill&) = delete;
   LastWill(LastWill&&) = delete;
   LastWill& operator=(LastWill&&) = delete;
+
+  /// Has it not done after all.
+  void cancel();
 
   /// Has it done, and waits until it is.
   ~LastWill();

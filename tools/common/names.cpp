@@ -60,13 +60,20 @@ bool is_listening(const UniqueFd& folder) {
   return result == 0 || (errno != ECONNREFUSED && errno != ENOENT);
 }
 
-/// Takes the lock that whoever uses `folder` holds: from before its sandbox starts until nothing of
-/// it is left. False when another has it.
+/// Takes the lock that whoever uses `folder` holds. False when another has it.
 bool lock(const UniqueFd& folder) { return ::flock(folder.get(), LOCK_EX | LOCK_NB) == 0; }
 
 void remove_folder(const std::filesystem::path& folder) noexcept {
   ::unlink((folder / "init.sock").c_str());
   ::rmdir(folder.c_str());
+}
+
+/// Removes what is left in a folder whose user is gone; not that of a later one of the same name.
+void sweep(const std::filesystem::path& run_directory, const std::filesystem::path& folder) {
+  const UniqueFd directory = open_folder(run_directory);
+  if (!directory || ::flock(directory.get(), LOCK_EX) < 0) return;
+  const UniqueFd left = open_folder(folder);
+  if (left && lock(left)) remove_folder(folder);
 }
 
 }  // namespace
@@ -106,9 +113,20 @@ Claim::Claim(const std::filesystem::path& run_directory, const std::string& name
   require_name(name);
   folder_ = run_directory / name;
   const UniqueFd directory = open_run_directory(run_directory);
+  // Before there is anything to sweep: this process may be killed at any time.
+  sweeper_.emplace([run_directory, folder = folder_] { sweep(run_directory, folder); });
   // Two who take one name at once must not both find it free.
   if (::flock(directory.get(), LOCK_EX) < 0)
-    throw_errno("cannot lock '{}'", run_directory.native());
+    throw_errno("cannot lock '{}'", printable(run_directory.native()));
+  try {
+    take(name);
+  } catch (const std::exception&) {
+    sweeper_->cancel();  // the folder is another's
+    throw;
+  }
+}
+
+void Claim::take(const std::string& name) {
   if (const UniqueFd old = open_folder(folder_)) {
     if (!lock(old) || is_listening(old)) {
       throw sbx::SystemError(EEXIST, fmt::format("cannot name the sandbox '{}'", name),
@@ -123,7 +141,6 @@ Claim::Claim(const std::filesystem::path& run_directory, const std::string& name
   if (!held_ || !lock(held_)) {
     throw_errno("cannot lock the sandbox's folder '{}'", printable(folder_.native()));
   }
-  removal_.emplace([folder = folder_] { remove_folder(folder); }, held_.get());
 }
 
 }  // namespace tools

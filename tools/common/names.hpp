@@ -36,9 +36,11 @@ class Claim {
   [[nodiscard]] std::filesystem::path socket() const { return folder_ / "init.sock"; }
 
  private:
+  void take(const std::string& name);
+
   std::filesystem::path folder_;
-  sbx::UniqueFd held_;  // locked, in the process that removes the folder, too
-  std::optional<LastWill> removal_;
+  std::optional<LastWill> sweeper_;
+  sbx::UniqueFd held_;  // the folder, locked; let go before the sweeper looks at it
 };
 
 /// The socket of the running sandbox `name`.

@@ -5,13 +5,16 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstdlib>
+#include <exception>
+#include <memory>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sbx/fd.hpp"
@@ -94,19 +97,22 @@ std::string last_line(std::string text) {
   return start == std::string::npos ? text : text.substr(start + 1);
 }
 
-}  // namespace
-
-Pasta::Pasta(pid_t pid) {
-  const PidFile pid_file;
+std::vector<std::string> command_line(pid_t pid, const std::string& pid_file) {
   std::vector<std::string> words = {"pasta", "--config-net", "--quiet", "--no-map-gw"};
   // No port of the sandbox is opened outside, and none of the host's loopback inside.
   for (const char* direction : {"-t", "-u", "-T", "-U"}) {
     words.insert(words.end(), {direction, "none"});
   }
-  words.insert(words.end(), {"--pid", pid_file.path()});
+  words.insert(words.end(), {"--pid", pid_file});
   if (::geteuid() == 0) words.insert(words.end(), {"--runas", "0:0"});
   words.push_back(std::to_string(pid));
-  const Ended ended = run_and_listen(words);
+  return words;
+}
+
+/// Starts pasta for `pid`; returns its process once it is up.
+UniqueFd start(pid_t pid) {
+  const PidFile pid_file;
+  const Ended ended = run_and_listen(command_line(pid, pid_file.path()));
   if (WIFEXITED(ended.status) && WEXITSTATUS(ended.status) == 127) {
     throw sbx::SystemError(ENOENT, "cannot execute 'pasta'", "install the package passt");
   }
@@ -114,9 +120,52 @@ Pasta::Pasta(pid_t pid) {
     throw sbx::SystemError(EIO, "cannot connect the sandbox by pasta",
                            sbx::detail::printable(last_line(ended.said)));
   }
-  const UniqueFd pasta(static_cast<int>(
+  return UniqueFd(static_cast<int>(
       sbx::detail::check(sbx::raw::pidfd_open(pid_file.pid(), 0), "cannot find pasta's process")));
-  end_.emplace([fd = pasta.get()] { sbx::raw::pidfd_send_signal(fd, SIGKILL); }, pasta.get());
+}
+
+constexpr char kUp = '+';
+
+/// Runs start() and says how it went: kUp, or what it throws.
+UniqueFd start_and_tell(pid_t pid, int answer) noexcept {
+  UniqueFd pasta;
+  std::string word(1, kUp);
+  try {
+    pasta = start(pid);
+  } catch (const std::exception& error) {
+    word = error.what();
+  }
+  [[maybe_unused]] const ssize_t written = ::write(answer, word.data(), word.size());
+  ::close(answer);
+  return pasta;
+}
+
+std::string read_all(int fd) {
+  std::string text;
+  std::array<char, 4096> bytes;
+  for (;;) {
+    const ssize_t size = ::read(fd, bytes.data(), bytes.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0) return text;
+    text.append(bytes.data(), static_cast<std::size_t>(size));
+  }
+}
+
+}  // namespace
+
+Pasta::Pasta(pid_t pid) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) < 0) sbx::detail::throw_errno("cannot make a pipe");
+  const UniqueFd listen(ends[0]);
+  UniqueFd answer(ends[1]);
+  // The process that ends pasta starts it, too: this one may be killed while pasta starts.
+  const auto pasta = std::make_shared<UniqueFd>();
+  end_.emplace([pasta] { sbx::raw::pidfd_send_signal(pasta->get(), SIGKILL); }, answer.get(),
+               [pasta, pid, fd = answer.get()] { *pasta = start_and_tell(pid, fd); });
+  answer.reset();
+  const std::string word = read_all(listen.get());
+  if (word.empty()) throw std::runtime_error("cannot connect the sandbox: pasta's keeper is gone");
+  if (word[0] != kUp) throw std::runtime_error(word);
 }
 
 }  // namespace sbx_run
