@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/process.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <utility>
 
@@ -25,10 +24,16 @@ std::vector<pid_t> all_pids() {
   return pids;
 }
 
-/// What a file of /proc/PID holds; nothing once the process is gone.
+/// What a file of /proc/PID holds; nothing, or a part, when the process is going. A stream would
+/// throw then.
 std::string text_of(pid_t pid, const char* name) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/" + name);
-  return {std::istreambuf_iterator<char>(file), {}};
+  const std::string path = "/proc/" + std::to_string(pid) + "/" + name;
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::string text;
+  char bytes[4096];
+  for (ssize_t size = 0; (size = ::read(file.get(), bytes, sizeof bytes)) > 0;)
+    text.append(bytes, static_cast<std::size_t>(size));
+  return text;
 }
 
 /// Its stat from the third field on: the second, the name, may hold anything. Empty when it is
