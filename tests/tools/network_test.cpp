@@ -190,6 +190,19 @@ TEST_CASE("a port of a sandbox on the user network is not one of the host's") {
   CHECK_FALSE(can_connect(port));
 }
 
+TEST_CASE("the user network does not mind signals that the caller ignores or holds back") {
+  REQUIRE_PASTA();
+  Start start = sbx_run_start({"--net", "user", "true"});
+  start.before_exec = [] {
+    sigset_t all;
+    sigfillset(&all);
+    ::sigprocmask(SIG_BLOCK, &all, nullptr);
+    for (const int signal : {SIGPIPE, SIGCHLD, SIGTERM, SIGQUIT}) ::signal(signal, SIG_IGN);
+  };
+
+  CHECK(sbx::test::run(start).status == 0);
+}
+
 TEST_CASE("the status and signals of a command on the user network are its own") {
   REQUIRE_PASTA();
   CHECK(sbx_run_shell({"--net", "user"}, "exit 9").status == 9);

@@ -12,6 +12,7 @@
 #include <array>
 #include <string_view>
 
+#include "common/stdio.hpp"
 #include "sys/error.hpp"
 
 namespace tools {
@@ -51,6 +52,7 @@ void close_others(int a, int b) {
     ::signal(signal, SIG_IGN);
   }
   close_others(pipe, kept < 0 ? pipe : kept);
+  fill_standard_descriptors();
   if (first) first();
   char byte = 0;
   ssize_t size = 0;

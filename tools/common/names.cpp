@@ -68,12 +68,19 @@ void remove_folder(const std::filesystem::path& folder) noexcept {
   ::rmdir(folder.c_str());
 }
 
-/// Removes what is left in a folder whose user is gone; not that of a later one of the same name.
+/// Waits until the user of `folder` is gone, and removes it; not that of a later one who has taken
+/// the name in the meantime.
 void sweep(const std::filesystem::path& run_directory, const std::filesystem::path& folder) {
+  const UniqueFd left = open_folder(folder);
+  if (!left || ::flock(left.get(), LOCK_EX) < 0) return;
   const UniqueFd directory = open_folder(run_directory);
   if (!directory || ::flock(directory.get(), LOCK_EX) < 0) return;
-  const UniqueFd left = open_folder(folder);
-  if (left && lock(left)) remove_folder(folder);
+  struct stat held {};
+  struct stat named {};
+  if (::fstat(left.get(), &held) == 0 && ::lstat(folder.c_str(), &named) == 0 &&
+      held.st_ino == named.st_ino) {
+    remove_folder(folder);
+  }
 }
 
 }  // namespace

@@ -73,6 +73,11 @@ Ended run_and_listen(const std::vector<std::string>& words) {
   const pid_t child = ::fork();
   if (child < 0) sbx::detail::throw_errno("cannot start '{}'", words[0]);
   if (child == 0) {
+    // pasta takes a SIGPIPE that is ignored already for a failure.
+    for (int signal = 1; signal < SIGRTMIN; ++signal) ::signal(signal, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
     const int null = ::open("/dev/null", O_RDWR);
     ::dup2(null, 0);
     ::dup2(null, 1);
