@@ -9,8 +9,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <set>
 #include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "common/units.hpp"
 #include "sys/error.hpp"
@@ -148,13 +153,33 @@ class Help : public CLI::Formatter {
   }
 };
 
-void define(CLI::App& app, Arguments& arguments) {
+/// The flags that a command line can mean. To define one costs CLI11 as long as it takes the kernel
+/// to make a namespace: those that no word names are left out, but where all are to be shown.
+class Named {
+ public:
+  explicit Named(const std::vector<std::string>& words) {
+    for (const std::string& word : words) {
+      if (word.starts_with('-')) names_.insert(word.substr(0, word.find('=')));
+    }
+  }
+
+  bool operator()(const char* flag) const {
+    return names_.contains(flag) || names_.contains("--help");
+  }
+
+ private:
+  std::set<std::string, std::less<>> names_;
+};
+
+void define(CLI::App& app, Arguments& arguments, const Named& is_named) {
   for (const TextFlag& flag : kTexts) {
+    if (!is_named(flag.name)) continue;
     app.add_option(flag.name, arguments.*flag.place, flag.help)
         ->type_name(flag.value)
         ->group(flag.group);
   }
   for (const ListFlag& flag : kLists) {
+    if (!is_named(flag.name)) continue;
     const auto keep = [&arguments, flag](const std::string& value) {
       (arguments.*flag.place).push_back(flag.prefix + value);
     };
@@ -165,6 +190,7 @@ void define(CLI::App& app, Arguments& arguments) {
         ->trigger_on_parse();
   }
   for (const Switch& flag : kSwitches) {
+    if (!is_named(flag.name)) continue;
     app.add_flag_callback(
            flag.name, [&arguments, flag] { arguments.*flag.place = flag.value; }, flag.help)
         ->group(flag.group)
@@ -206,8 +232,8 @@ bool is_overlay_directory(const std::vector<std::string>& words, std::size_t i) 
 /// for its own.
 class CommandLine {
  public:
-  CommandLine(const CLI::App& app, std::vector<std::string> words)
-      : app_(app), words_(std::move(words)) {
+  CommandLine(const CLI::App& app, const std::vector<std::string>& words)
+      : app_(app), words_(words) {
     while (next_ < words_.size() && words_[next_].starts_with('-')) {
       const std::string word = words_[next_++];
       if (word == "--") break;
@@ -264,7 +290,7 @@ class CommandLine {
   }
 
   const CLI::App& app_;
-  const std::vector<std::string> words_;
+  const std::vector<std::string>& words_;
   std::size_t next_ = 0;  // the first word that is not looked at yet
   std::vector<const CLI::Option*> seen_;
   std::vector<std::string> options_;
@@ -278,12 +304,12 @@ Parsed parse(int argc, char** argv) {
   Parsed parsed;
   CLI::App app{kDescription, "sbx-run"};
   app.formatter(std::make_shared<Help>());
-  define(app, parsed.arguments);
-  const CommandLine line(app, {argv + std::min(argc, 1), argv + argc});
+  const std::vector<std::string> given(argv + std::min(argc, 1), argv + argc);
+  define(app, parsed.arguments, Named(given));
+  const CommandLine line(app, given);
   parsed.arguments.command = line.command();
   parsed.problem = line.problem();
-  std::vector<std::string> words = line.options();
-  std::reverse(words.begin(), words.end());  // as CLI11 wants them
+  std::vector<std::string> words(line.options().rbegin(), line.options().rend());  // as CLI11 wants
   try {
     app.parse(std::move(words));
   } catch (const CLI::Success& success) {

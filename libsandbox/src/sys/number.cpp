@@ -71,8 +71,9 @@ std::optional<double> parse_decimal(std::string_view text) {
   const std::string_view digits = text.substr(point + 1);
   const auto fraction = parse_unsigned(digits, 999'999);
   if (!fraction || digits.size() > 6) return std::nullopt;
-  return static_cast<double>(*whole) +
-         static_cast<double>(*fraction) / std::pow(10.0, static_cast<double>(digits.size()));
+  double unit = 1;
+  for (std::size_t i = 0; i < digits.size(); ++i) unit *= 10;
+  return static_cast<double>(*whole) + static_cast<double>(*fraction) / unit;
 }
 
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
