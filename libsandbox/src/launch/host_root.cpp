@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/host_root.hpp"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -8,7 +9,8 @@
 
 #include <algorithm>
 #include <optional>
-#include <sstream>
+#include <string_view>
+#include <utility>
 
 #include "sbx/fd.hpp"
 #include "sys/error.hpp"
@@ -17,7 +19,8 @@
 namespace sbx::detail {
 namespace {
 
-constexpr std::size_t kLargestFile = std::size_t{1} << 20;
+constexpr std::size_t kLargestCopy = std::size_t{1} << 20;
+constexpr std::size_t kDearCopy = std::size_t{16} << 10;  // from here on a mount costs less
 
 /// Where programs and libraries live. On a merged /usr all but the first are links into it.
 constexpr const char* kProgramPlaces[] = {"/usr",   "/bin",   "/sbin",  "/lib",
@@ -25,19 +28,17 @@ constexpr const char* kProgramPlaces[] = {"/usr",   "/bin",   "/sbin",  "/lib",
 
 /// Settings without secrets that programs expect; copied when small.
 constexpr const char* kEtcFiles[] = {
-    "/etc/bash.bashrc",   "/etc/debian_version", "/etc/gai.conf",   "/etc/host.conf",
-    "/etc/inputrc",       "/etc/ld.so.cache",    "/etc/ld.so.conf", "/etc/localtime",
-    "/etc/lsb-release",   "/etc/magic",          "/etc/mime.types", "/etc/networks",
-    "/etc/nsswitch.conf", "/etc/os-release",     "/etc/profile",    "/etc/protocols",
-    "/etc/services",      "/etc/shells",         "/etc/timezone"};
+    "/etc/bash.bashrc",   "/etc/debian_version", "/etc/gai.conf",        "/etc/host.conf",
+    "/etc/inputrc",       "/etc/ld.so.cache",    "/etc/ld.so.conf",      "/etc/localtime",
+    "/etc/lsb-release",   "/etc/magic",          "/etc/mime.types",      "/etc/networks",
+    "/etc/nsswitch.conf", "/etc/os-release",     "/etc/profile",         "/etc/protocols",
+    "/etc/services",      "/etc/shells",         "/etc/ssl/openssl.cnf", "/etc/timezone"};
 
 /// Folders of settings that are shown as they are.
 constexpr const char* kEtcTrees[] = {
     "/etc/alternatives",  "/etc/ld.so.conf.d", "/etc/ssl/certs",     "/etc/fonts",
     "/etc/perl",          "/etc/python3",      "/etc/python3.11",    "/etc/java-17-openjdk",
     "/etc/ImageMagick-6", "/etc/php",          "/etc/pki/tls/certs", "/etc/terminfo"};
-
-constexpr const char* kSslSettings = "/etc/ssl/openssl.cnf";
 
 std::optional<std::string> link_target(const char* path) {
   char target[PATH_MAX];
@@ -46,13 +47,18 @@ std::optional<std::string> link_target(const char* path) {
   return std::string(target, static_cast<std::size_t>(size));
 }
 
-/// The contents of a regular file that everybody may read; none otherwise.
-std::optional<std::string> public_file(const char* path) {
-  const UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+constexpr int kReadQuietly = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+
+/// The size of a regular file that everybody may read; none for anything else.
+std::optional<std::size_t> public_size(const UniqueFd& fd) {
   struct stat status {};
   if (!fd || ::fstat(fd.get(), &status) < 0 || !S_ISREG(status.st_mode)) return std::nullopt;
-  if ((status.st_mode & S_IROTH) == 0 || status.st_size > off_t{kLargestFile}) return std::nullopt;
-  std::string text(static_cast<std::size_t>(status.st_size), '\0');
+  if ((status.st_mode & S_IROTH) == 0) return std::nullopt;
+  return static_cast<std::size_t>(status.st_size);
+}
+
+std::string read_up_to(const UniqueFd& fd, std::size_t expected) {
+  std::string text(expected, '\0');
   std::size_t size = 0;
   while (size < text.size()) {
     const ssize_t count = ::read(fd.get(), text.data() + size, text.size() - size);
@@ -63,101 +69,133 @@ std::optional<std::string> public_file(const char* path) {
   return text;
 }
 
-void add_file(HostRoot& root, const char* path) {
-  // A link into /usr, as /etc/os-release is one, stays a link.
-  const auto target = link_target(path);
-  if (target && target->find("usr/") != std::string::npos) {
-    root.links.push_back({path, *target});
-    return;
-  }
-  if (auto contents = public_file(path)) root.files.push_back({path, std::move(*contents)});
+std::string accounts_in(const char* path) {
+  const UniqueFd file(::open(path, kReadQuietly));
+  const auto size = public_size(file);
+  if (!size || *size > kLargestCopy) return {};
+  return system_accounts(read_up_to(file, *size));
 }
 
-bool has_account(const std::string& text, const std::string& name, std::uint32_t id) {
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream fields(line);
-    std::string field[3];
-    for (std::string& value : field) std::getline(fields, value, ':');
-    if (field[0] == name && field[2] == std::to_string(id)) return true;
+void add_file(HostRoot& root, const char* path, LargeFiles large) {
+  UniqueFd file(::open(path, kReadQuietly | O_NOFOLLOW));
+  if (!file && errno == ELOOP) {
+    // A link into /usr, as /etc/os-release is one, stays a link.
+    const auto target = link_target(path);
+    if (target && target->find("usr/") != std::string::npos) {
+      root.links.push_back({path, *target});
+      return;
+    }
+    file.reset(::open(path, kReadQuietly));
   }
-  return false;
+  const auto size = public_size(file);
+  if (!size || *size > kLargestCopy) return;
+  if (large == LargeFiles::kShown && *size > kDearCopy) {
+    root.trees.push_back({.path = path, .is_directory = false});
+  } else {
+    root.files.push_back({path, read_up_to(file, *size)});
+  }
 }
 
-/// `text` without the accounts that have the name or the id, so that the one to come is the only.
-std::string without_account(const std::string& text, const std::string& name, std::uint32_t id) {
+/// The lines of `text`, one after the other.
+class Lines {
+ public:
+  explicit Lines(std::string_view text) : rest_(text) {}
+
+  bool next(std::string_view& line) {
+    if (rest_.empty()) return false;
+    line = rest_.substr(0, rest_.find('\n'));
+    rest_.remove_prefix(std::min(line.size() + 1, rest_.size()));
+    return true;
+  }
+
+ private:
+  std::string_view rest_;
+};
+
+/// A line of a passwd or group file, as far as both are the same.
+struct Account {
+  std::string_view name;
+  std::string_view id;
+
+  explicit Account(std::string_view line) {
+    name = cut(line);
+    cut(line);  // the password
+    id = cut(line);
+  }
+
+ private:
+  static std::string_view cut(std::string_view& line) {
+    const std::string_view field = line.substr(0, line.find(':'));
+    line.remove_prefix(std::min(field.size() + 1, line.size()));
+    return field;
+  }
+};
+
+/// `text` with `added` for the account `name` and `id` at the end, unless it has it already. Others
+/// of that name or id are left out, so that the one to come is the only.
+std::string with_account(const std::string& text, const std::string& name, std::uint32_t id,
+                         const std::string& added) {
+  const std::string number = std::to_string(id);
   std::string kept;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream fields(line);
-    std::string field[3];
-    for (std::string& value : field) std::getline(fields, value, ':');
-    if (field[0] != name && field[2] != std::to_string(id)) kept += line + "\n";
+  std::string_view line;
+  for (Lines lines(text); lines.next(line);) {
+    const Account account(line);
+    if (account.name == name && account.id == number) return text;
+    if (account.name != name && account.id != number) kept.append(line).append("\n");
   }
-  return kept;
+  return kept + added;
 }
 
 }  // namespace
 
-HostRoot read_host_root(bool with_name_servers) {
+HostRoot read_host_root(NameServers name_servers, LargeFiles large) {
   HostRoot root;
   for (const char* place : kProgramPlaces) {
-    if (const auto target = link_target(place)) {
-      root.links.push_back({place, *target});
+    if (auto target = link_target(place)) {
+      root.links.push_back({place, std::move(*target)});
     } else if (::access(place, F_OK) == 0) {
-      root.trees.push_back({place});
+      root.trees.push_back({.path = place});
     }
   }
-  for (const char* file : kEtcFiles) add_file(root, file);
+  for (const char* file : kEtcFiles) add_file(root, file, large);
   for (const char* tree : kEtcTrees) {
     struct stat status {};
-    if (::lstat(tree, &status) == 0 && S_ISDIR(status.st_mode)) root.trees.push_back({tree});
+    if (::lstat(tree, &status) == 0 && S_ISDIR(status.st_mode))
+      root.trees.push_back({.path = tree});
   }
-  add_file(root, kSslSettings);
   root.links.push_back({"/etc/mtab", "/proc/self/mounts"});
   // Without a network there is nobody to ask: the resolver's default, the loopback, refuses at
   // once.
-  if (with_name_servers) add_file(root, "/etc/resolv.conf");
-  const auto passwd = public_file("/etc/passwd");
-  const auto group = public_file("/etc/group");
-  root.files.push_back({"/etc/passwd", system_accounts(passwd.value_or(""))});
-  root.files.push_back({"/etc/group", system_accounts(group.value_or(""))});
+  if (name_servers == NameServers::kShown) add_file(root, "/etc/resolv.conf", large);
+  root.passwd = accounts_in("/etc/passwd");
+  root.group = accounts_in("/etc/group");
   return root;
 }
 
 std::string system_accounts(const std::string& text) {
   std::string kept;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream fields(line);
-    std::string name;
-    std::string password;
-    std::string id;
-    std::getline(fields, name, ':');
-    std::getline(fields, password, ':');
-    std::getline(fields, id, ':');
-    const auto number = parse_unsigned(id, 0xfffffffe);
+  std::string_view line;
+  for (Lines lines(text); lines.next(line);) {
+    const Account account(line);
+    const auto number = parse_unsigned(account.id, 0xfffffffe);
     if (!number || (*number >= 1000 && *number != 65534)) continue;
     // A group's members are people, too.
     const bool is_group = std::count(line.begin(), line.end(), ':') == 3;
-    kept += (is_group ? fmt::format("{}:x:{}:", name, id) : line) + "\n";
+    kept +=
+        is_group ? fmt::format("{}:x:{}:\n", account.name, account.id) : std::string(line) + "\n";
   }
   return kept;
 }
 
 std::vector<EtcFile> account_files(const std::string& passwd, const std::string& group,
                                    const User& user) {
-  std::string users = passwd;
-  if (!has_account(users, user.name, user.uid)) {
-    users =
-        without_account(users, user.name, user.uid) +
-        fmt::format("{}:x:{}:{}::{}:/bin/sh\n", user.name, user.uid, user.gid, user.home.native());
-  }
+  const std::string name = user.name;
+  std::string users = with_account(
+      passwd, name, user.uid,
+      fmt::format("{}:x:{}:{}::{}:/bin/sh\n", name, user.uid, user.gid, user.home.native()));
   std::string groups = group;
-  const std::string gid = std::to_string(user.gid);
-  if (groups.find(":" + gid + ":") == std::string::npos) {
-    groups = without_account(groups, user.name, user.gid) +
-             fmt::format("{}:x:{}:\n", user.name, user.gid);
+  if (groups.find(fmt::format(":{}:", user.gid)) == std::string::npos) {
+    groups = with_account(group, name, user.gid, fmt::format("{}:x:{}:\n", name, user.gid));
   }
   return {{"/etc/passwd", std::move(users)}, {"/etc/group", std::move(groups)}};
 }

@@ -17,6 +17,7 @@ struct EtcFile {
 /// Something of the host's that the `host` root shows read-only.
 struct HostTree {
   std::string path;
+  bool is_directory = true;
 };
 
 /// A symbolic link of the host's that the `host` root has too, such as /bin.
@@ -30,10 +31,18 @@ struct HostRoot {
   std::vector<HostTree> trees;
   std::vector<HostLink> links;
   std::vector<EtcFile> files;
+  std::string passwd;  // texts of such files, with the accounts of the system alone
+  std::string group;
 };
 
-/// Reads the host; with its name servers where these can be reached.
-HostRoot read_host_root(bool with_name_servers);
+/// Whether the host's name servers can be reached from inside.
+enum class NameServers { kLeftOut, kShown };
+
+/// Files too large to be copied in each start are shown from the host, where nothing inside may
+/// replace them.
+enum class LargeFiles { kCopied, kShown };
+
+HostRoot read_host_root(NameServers name_servers, LargeFiles large);
 
 /// The accounts inside: those of `passwd` and `group` (texts of such files), and `user` in any
 /// case.

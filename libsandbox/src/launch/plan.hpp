@@ -29,7 +29,8 @@ struct IdMappedTree {
   IdView view = IdView::kSame;
   std::uint32_t uid = 0;  ///< for IdView::kOwner
   std::uint32_t gid = 0;
-  bool required = false;  ///< a file system that cannot do it is an error
+  std::uint64_t attributes = 0;  ///< MOUNT_ATTR_* that it gets in the same stroke
+  bool required = false;         ///< a file system that cannot do it is an error
 };
 
 /// A Spec made ready: everything opened, read and laid out that the child will need, which then

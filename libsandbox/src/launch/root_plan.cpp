@@ -21,6 +21,7 @@ namespace sbx::detail {
 namespace {
 
 using child::Layer;
+using child::Reach;
 using child::Step;
 using child::StepKind;
 
@@ -38,11 +39,13 @@ class RootPlanner {
       plan_.skeleton.own_by(user());
       plan_.steps.own_by(user());
     }
+    if (from_host() && plan_.setup.layer != Layer::kDirectory) plan_.steps.reach_by(Reach::kOwn);
     plan_skeleton();
     plan_trees();
     plan_scratch();
     plan_proc(spec_, plan_.identity, plan_.steps);
     plan_devices(spec_, plan_.identity, plan_.steps);
+    plan_.steps.reach_by(Reach::kInRoot);
     for (const MountPoint& mount : spec_.mounts) {
       std::visit([this](const auto& point) { plan_mount(point); }, mount);
     }
@@ -86,6 +89,15 @@ class RootPlanner {
     }
     plan_.fds.push_back(std::move(tree));
     return shown;
+  }
+
+  /// The same for a step, with the attributes that its mount gets: from the caller together with
+  /// the ids where these are mapped, and otherwise from the child.
+  void show(Step& step, SourcePath& source, IdMappedTree id_mapped, std::uint64_t attributes) {
+    const bool mapped = plan_.identity.privileged && plan_.identity.user_namespace;
+    (mapped ? id_mapped.attributes : step.attributes) = attributes;
+    step.source = show(source, id_mapped);
+    step.text = plan_.steps.keep(source.path);
   }
 
   void open_root() {
@@ -164,35 +176,33 @@ class RootPlanner {
     }
   }
 
+  static void add_files(StepList& list, std::vector<EtcFile> files) {
+    for (EtcFile& file : files) list.file(file.path, std::move(file.contents));
+  }
+
   void plan_skeleton() {
     StepList& list = files();
     for (const char* path : {"/dev", "/proc", "/etc", "/var"}) list.directory(path);
     if (!from_host()) return;
-    host_ = read_host_root(spec_.network != Network::kNone);
+    const bool read_only = plan_.setup.layer == Layer::kNone;
+    host_ = read_host_root(
+        spec_.network == Network::kNone ? NameServers::kLeftOut : NameServers::kShown,
+        read_only ? LargeFiles::kShown : LargeFiles::kCopied);
     for (const HostLink& link : host_.links) list.symlink(link.path, link.leads_to);
-    for (const EtcFile& file : host_.files) {
-      if (file.path == "/etc/passwd") {
-        passwd_ = file.contents;
-      } else if (file.path == "/etc/group") {
-        group_ = file.contents;
-      } else {
-        list.file(file.path, file.contents);
-      }
-    }
-    for (const EtcFile& file : account_files(passwd_, group_, plan_.identity.user))
-      list.file(file.path, file.contents);
-    for (const EtcFile& file : host_name_files(spec_.hostname)) list.file(file.path, file.contents);
+    add_files(list, std::move(host_.files));
+    add_files(list, account_files(host_.passwd, host_.group, plan_.identity.user));
+    add_files(list, host_name_files(spec_.hostname));
     list.symlink("/var/run", "/run");
-    for (const HostTree& tree : host_.trees) list.directory(tree.path);
+    for (const HostTree& tree : host_.trees) {
+      tree.is_directory ? list.directory(tree.path) : list.file(tree.path, "");
+    }
   }
 
   void plan_trees() {
     for (const HostTree& tree : host_.trees) {
       SourcePath source = open_source_path(tree.path, "show");
       Step& step = plan_.steps.add(StepKind::kBind, tree.path);
-      step.source = show(source, IdMappedTree{.view = root_view()});
-      step.text = plan_.steps.keep(tree.path);
-      step.attributes = root_attributes() | MOUNT_ATTR_RDONLY;
+      show(step, source, {.view = root_view()}, root_attributes() | MOUNT_ATTR_RDONLY);
       const bool programs = tree.path.find("/etc/") != 0;
       if (programs && plan_.setup.layer != Layer::kNone) {
         Step& overlay = plan_.steps.add(StepKind::kOverlay, tree.path);
@@ -277,7 +287,7 @@ class RootPlanner {
       plan_.steps.inside(stored, file.path, kQuietReadOnly);
       Step& step = plan_.steps.last();
       step.optional = true;
-      step.follow = true;
+      step.reach = Reach::kInRoot;
     }
   }
 
@@ -298,12 +308,8 @@ class RootPlanner {
                                  .uid = source.status.st_uid,
                                  .gid = own ? ::getegid() : source.status.st_gid,
                                  .required = !bind.read_only};
-    const child::Source shown = show(source, id_mapped);
     Step& step = plan_.steps.add(StepKind::kBind, target);
-    step.source = shown;
-    step.text = plan_.steps.keep(bind.source.native());
-    step.follow = true;
-    step.attributes = bind.read_only ? kQuietReadOnly : kQuiet;
+    show(step, source, id_mapped, bind.read_only ? kQuietReadOnly : kQuiet);
   }
 
   static std::filesystem::path checked_target(const std::filesystem::path& target) {
@@ -348,8 +354,6 @@ class RootPlanner {
   UniqueFd root_fd_;
   bool root_is_own_ = false;
   HostRoot host_;
-  std::string passwd_;
-  std::string group_;
   std::filesystem::path scratch_;
 };
 

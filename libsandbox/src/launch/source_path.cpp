@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include <deque>
+#include <optional>
 #include <utility>
 
 #include "sys/error.hpp"
+#include "sys/raw.hpp"
 
 namespace sbx::detail {
 namespace {
@@ -105,9 +107,22 @@ class Walk {
   int links_ = 0;
 };
 
+/// The same in one step, for a path that is written as the kernel would say it and has no symbolic
+/// link on the way; nothing for any other.
+std::optional<SourcePath> open_plain_path(const std::filesystem::path& path) {
+  if (!path.is_absolute() || !path.has_filename() || path.lexically_normal() != path) return {};
+  UniqueFd fd(static_cast<int>(raw::openat2(AT_FDCWD, path.c_str(), O_PATH | O_CLOEXEC,
+                                            RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)));
+  struct stat status {};
+  if (!fd || ::fstat(fd.get(), &status) < 0) return {};
+  return SourcePath{
+      .fd = std::move(fd), .path = path.native(), .real = path.native(), .status = status};
+}
+
 }  // namespace
 
 SourcePath open_source_path(const std::filesystem::path& path, const char* what) {
+  if (auto plain = open_plain_path(path)) return std::move(*plain);
   return Walk(path, what).run();
 }
 

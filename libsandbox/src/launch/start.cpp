@@ -212,40 +212,47 @@ IdMap with_swapped(const IdMap& map, std::uint32_t a, std::uint32_t b) {
   return swapped;
 }
 
-/// The user namespace whose maps show the tree's ids as its view says.
-Namespace namespace_for(const IdMappedTree& tree, const Identity& identity, int pid) {
-  switch (tree.view) {
-    case IdView::kSame:
-      break;
-    case IdView::kSwapped:
-      return Namespace::create_user(with_swapped(identity.uids, 0, identity.user.uid),
-                                    with_swapped(identity.gids, 0, identity.user.gid));
-    case IdView::kOwner: {
-      const auto uid = map_to_outside(identity.uids, identity.user.uid).value();
-      const auto gid = map_to_outside(identity.gids, identity.user.gid).value();
-      return Namespace::create_user({{.inside = tree.uid, .outside = uid, .count = 1}},
-                                    {{.inside = tree.gid, .outside = gid, .count = 1}});
-    }
+/// A user namespace whose maps show the tree's ids as its view says, other than the sandbox's.
+Namespace namespace_for(const IdMappedTree& tree, const Identity& identity) {
+  if (tree.view == IdView::kSwapped) {
+    return Namespace::create_user(with_swapped(identity.uids, 0, identity.user.uid),
+                                  with_swapped(identity.gids, 0, identity.user.gid));
   }
-  return Namespace::of(pid, NamespaceKind::kUser);
+  const auto uid = map_to_outside(identity.uids, identity.user.uid).value();
+  const auto gid = map_to_outside(identity.gids, identity.user.gid).value();
+  return Namespace::create_user({{.inside = tree.uid, .outside = uid, .count = 1}},
+                                {{.inside = tree.gid, .outside = gid, .count = 1}});
+}
+
+long change_tree(const IdMappedTree& tree, std::uint64_t attributes, int user_namespace) {
+  mount_attr change{.attr_set = attributes,
+                    .attr_clr = 0,
+                    .propagation = 0,
+                    .userns_fd = static_cast<std::uint64_t>(user_namespace)};
+  return raw::mount_setattr(tree.fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof change);
+}
+
+void map_tree(const IdMappedTree& tree, const Namespace& view) {
+  long result = change_tree(tree, tree.attributes | MOUNT_ATTR_IDMAP, view.fd());
+  if (result < 0 && tree.required) {
+    throw SystemError(static_cast<int>(-result),
+                      fmt::format("cannot show '{}' with the sandbox's ids", printable(tree.path)),
+                      "its file system cannot do it: bind it read-only, or use the host's ids");
+  }
+  if (result < 0) result = change_tree(tree, tree.attributes, 0);
+  check(result, "cannot change the mount of '{}'", printable(tree.path));
 }
 
 void apply_id_maps(const Plan& plan, int pid) {
   if (!plan.identity.user_namespace) return;
   write_id_maps(pid, plan.identity.uids, plan.identity.gids);
+  if (plan.id_mapped.empty()) return;
+  const Namespace own = Namespace::of(pid, NamespaceKind::kUser);
   for (const IdMappedTree& tree : plan.id_mapped) {
-    const Namespace view = namespace_for(tree, plan.identity, pid);
-    mount_attr change{.attr_set = MOUNT_ATTR_IDMAP,
-                      .attr_clr = 0,
-                      .propagation = 0,
-                      .userns_fd = static_cast<std::uint64_t>(view.fd())};
-    const long result =
-        raw::mount_setattr(tree.fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof change);
-    if (result < 0 && tree.required) {
-      throw SystemError(
-          static_cast<int>(-result),
-          fmt::format("cannot show '{}' with the sandbox's ids", printable(tree.path)),
-          "its file system cannot do it: bind it read-only, or use the host's ids");
+    if (tree.view == IdView::kSame) {
+      map_tree(tree, own);
+    } else {
+      map_tree(tree, namespace_for(tree, plan.identity));
     }
   }
 }

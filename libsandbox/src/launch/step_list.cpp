@@ -4,6 +4,11 @@
 #include <linux/mount.h>
 
 namespace sbx::detail {
+namespace {
+
+std::string parent_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
+}  // namespace
 
 const char* StepList::keep(std::string text) {
   return texts_.emplace_back(std::move(text)).c_str();
@@ -18,28 +23,26 @@ const std::vector<child::Option>& StepList::keep_options(
   return kept;
 }
 
-child::Step& StepList::add(child::StepKind kind, const std::filesystem::path& path) {
+child::Step& StepList::add(child::StepKind kind, const std::string& path) {
   child::Step& step = steps_.emplace_back();
   step.kind = kind;
-  step.target = keep(path.relative_path().native());
+  step.reach = reach_;
+  step.target = keep(path.substr(path.starts_with('/') ? 1 : 0));
   return step;
 }
 
-void StepList::directory(const std::filesystem::path& path, std::uint32_t mode,
-                         std::optional<Owner> owner) {
-  const std::filesystem::path relative = path.relative_path();
-  if (relative.empty() || made_.contains(relative.native())) return;
-  directory(relative.parent_path());
-  child::Step& step = add(child::StepKind::kDirectory, relative);
+void StepList::directory(const std::string& path, std::uint32_t mode, std::optional<Owner> owner) {
+  if (path.empty() || path == "/" || made_.contains(path)) return;
+  directory(parent_of(path));
+  child::Step& step = add(child::StepKind::kDirectory, path);
   step.mode = mode;
   step.uid = owner.value_or(owner_).uid;
   step.gid = owner.value_or(owner_).gid;
-  made_.insert(relative.native());
+  made_.insert(path);
 }
 
-void StepList::file(const std::filesystem::path& path, std::string contents,
-                    std::optional<Owner> owner) {
-  directory(path.parent_path());
+void StepList::file(const std::string& path, std::string contents, std::optional<Owner> owner) {
+  directory(parent_of(path));
   child::Step& step = add(child::StepKind::kFile, path);
   step.size = contents.size();
   step.text = keep(std::move(contents));
@@ -48,13 +51,12 @@ void StepList::file(const std::filesystem::path& path, std::string contents,
   step.gid = owner.value_or(owner_).gid;
 }
 
-void StepList::symlink(const std::filesystem::path& path, const std::string& leads_to) {
-  directory(path.parent_path());
+void StepList::symlink(const std::string& path, const std::string& leads_to) {
+  directory(parent_of(path));
   add(child::StepKind::kSymlink, path).text = keep(leads_to);
 }
 
-void StepList::filesystem(const char* type, const std::filesystem::path& path,
-                          std::uint64_t attributes,
+void StepList::filesystem(const char* type, const std::string& path, std::uint64_t attributes,
                           std::vector<std::pair<std::string, std::string>> options) {
   child::Step& step = add(child::StepKind::kFilesystem, path);
   step.text = type;
@@ -64,20 +66,18 @@ void StepList::filesystem(const char* type, const std::filesystem::path& path,
   step.option_count = kept.size();
 }
 
-void StepList::device(const std::filesystem::path& path, const char* outside,
-                      std::uint64_t number) {
+void StepList::device(const std::string& path, const char* outside, std::uint64_t number) {
   child::Step& step = add(child::StepKind::kDevice, path);
   step.text = outside;
   step.source.device = number;
   // Read-only: it is the host's own node, whose mode and owner its owner inside could change. What
-  // is written to the device is not held up by it.
+  // is written to the device is not held up by it. Masks are copies of this mount.
   step.attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY;
 }
 
-void StepList::inside(const std::filesystem::path& from, const std::filesystem::path& path,
-                      std::uint64_t attributes) {
+void StepList::inside(const std::string& from, const std::string& path, std::uint64_t attributes) {
   child::Step& step = add(child::StepKind::kInside, path);
-  step.text = keep(from.relative_path().native());
+  step.text = keep(from.substr(1));
   step.attributes = attributes;
 }
 

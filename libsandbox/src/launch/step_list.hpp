@@ -2,7 +2,7 @@
 #pragma once
 
 #include <deque>
-#include <filesystem>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -21,27 +21,28 @@ struct Owner {
   std::uint32_t gid = child::Step::kLeave;
 };
 
-/// A list of steps and the texts that they point to. Paths inside are absolute when given, and kept
-/// without the leading slash.
+/// A list of steps and the texts that they point to. Paths inside are absolute and normal when
+/// given, and kept without the leading slash.
 class StepList {
  public:
   /// Whose the files are that come without an owner: at first those of the child that makes them.
   void own_by(Owner owner) { owner_ = owner; }
 
+  /// How far the targets of the steps from now on can be trusted.
+  void reach_by(child::Reach reach) { reach_ = reach; }
+
   /// A directory, with those above it that this list has not made yet.
-  void directory(const std::filesystem::path& path, std::uint32_t mode = 0755,
+  void directory(const std::string& path, std::uint32_t mode = 0755,
                  std::optional<Owner> owner = {});
-  void file(const std::filesystem::path& path, std::string contents,
-            std::optional<Owner> owner = {});
-  void symlink(const std::filesystem::path& path, const std::string& leads_to);
-  void filesystem(const char* type, const std::filesystem::path& path, std::uint64_t attributes,
+  void file(const std::string& path, std::string contents, std::optional<Owner> owner = {});
+  void symlink(const std::string& path, const std::string& leads_to);
+  void filesystem(const char* type, const std::string& path, std::uint64_t attributes,
                   std::vector<std::pair<std::string, std::string>> options = {});
-  void device(const std::filesystem::path& path, const char* outside, std::uint64_t number);
-  void inside(const std::filesystem::path& from, const std::filesystem::path& path,
-              std::uint64_t attributes);
+  void device(const std::string& path, const char* outside, std::uint64_t number);
+  void inside(const std::string& from, const std::string& path, std::uint64_t attributes);
 
   /// Any other step; its texts must outlive the list or come from keep().
-  child::Step& add(child::StepKind kind, const std::filesystem::path& path);
+  child::Step& add(child::StepKind kind, const std::string& path);
 
   /// The step that was added last.
   child::Step& last() { return steps_.back(); }
@@ -60,7 +61,8 @@ class StepList {
   std::deque<std::string> texts_;
   std::deque<std::vector<child::Option>> options_;
   Owner owner_;
-  std::set<std::string> made_;  // directories
+  child::Reach reach_ = child::Reach::kNoLinks;
+  std::set<std::string, std::less<>> made_;  // directories
 };
 
 }  // namespace sbx::detail

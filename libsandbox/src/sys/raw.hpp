@@ -166,6 +166,9 @@ inline long fstatfs(int fd, struct statfs* status) noexcept {
 inline long fstat(int fd, struct stat* status) noexcept {
   return call(__NR_fstat, fd, address(status));
 }
+inline long fstatat(int dir, const char* path, struct stat* status, int flags) noexcept {
+  return call(__NR_newfstatat, dir, address(path), address(status), flags);
+}
 inline long getdents64(int fd, void* buffer, std::size_t size) noexcept {
   return call(__NR_getdents64, fd, address(buffer), static_cast<long>(size));
 }
@@ -313,6 +316,9 @@ inline long setgroups(std::size_t count, const unsigned* groups) noexcept {
 }
 inline long capset(void* header, const void* data) noexcept {
   return call(__NR_capset, address(header), address(data));
+}
+inline long capget(void* header, void* data) noexcept {
+  return call(__NR_capget, address(header), address(data));
 }
 inline long sethostname(const char* name, std::size_t size) noexcept {
   return call(__NR_sethostname, address(name), static_cast<long>(size));

@@ -329,9 +329,13 @@ Failure Init::start(Job& job, const Message& message, std::size_t first_passed,
   if (pid >= 0) pid = raw::clone3_fork(&arguments, sizeof arguments);
   if (pid == 0) {
     relocate(program);
-    *shared_failure_ = become_program(
-        policy.program(), program, message.fds + first_passed,
-        {.terminal_master = master, .share_session = main && terminal, .dumpable = 0});
+    *shared_failure_ =
+        become_program(policy.program(), program, message.fds + first_passed,
+                       // Its own bounding set is as small as its permitted one: see become_init().
+                       {.terminal_master = master,
+                        .share_session = main && terminal,
+                        .dumpable = 0,
+                        .bounding = permitted_capabilities()});
     raw::exit_group(125);
   }
   raw::close(ends[1]);

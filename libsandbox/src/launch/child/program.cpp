@@ -101,7 +101,7 @@ Failure apply_memory(const Program* policy) noexcept {
 Failure change_identity(const Program* policy, const Program* program,
                         const Place& place) noexcept {
   const bool root = program->uid == 0;
-  long result = limit_bounding_set(policy->capabilities);
+  long result = limit_bounding_set(place.bounding, policy->capabilities);
   if (result < 0) return failed(Stage::kBounding, result);
   if (!root && policy->capabilities != 0) raw::prctl(PR_SET_KEEPCAPS, 1);
   if ((policy->flags & Program::kChangeGroups) != 0) {
@@ -239,7 +239,7 @@ void relocate(Program* program) noexcept {
   relocate_texts(program, program->candidates);
 }
 
-void reset_signals() noexcept {
+void reset_signal_actions() noexcept {
   struct {
     void (*handler)(int);
     unsigned long flags;
@@ -247,20 +247,31 @@ void reset_signals() noexcept {
     std::uint64_t mask;
   } const standard{SIG_DFL, 0, nullptr, 0};
   for (int signal = 1; signal <= 64; ++signal) raw::sigaction(signal, &standard, nullptr);
+}
+
+void release_signals() noexcept {
   const std::uint64_t nothing = 0;
   raw::sigprocmask(SIG_SETMASK, &nothing, nullptr);
 }
 
-long limit_bounding_set(std::uint64_t kept) noexcept {
+long limit_bounding_set(std::uint64_t present, std::uint64_t kept) noexcept {
+  const std::uint64_t dropped = present & ~kept;
   for (unsigned capability = 0; capability < 64; ++capability) {
-    if ((kept >> capability & 1) != 0) continue;
-    const long present = raw::prctl(PR_CAPBSET_READ, capability);
-    if (present == -EINVAL) break;  // beyond the last that the kernel knows
-    if (present != 1) continue;
+    if ((dropped >> capability & 1) == 0) continue;
     const long result = raw::prctl(PR_CAPBSET_DROP, capability);
-    if (result < 0) return result;
+    if (result == -EINVAL) break;  // beyond the last that the kernel knows
+    // Who may not drop it is right when it is not there.
+    const bool absent = result == -EPERM && raw::prctl(PR_CAPBSET_READ, capability) == 0;
+    if (result < 0 && !absent) return result;
   }
   return 0;
+}
+
+std::uint64_t permitted_capabilities() noexcept {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  __user_cap_data_struct sets[2] = {};
+  if (raw::capget(&header, sets) < 0) return ~std::uint64_t{0};
+  return std::uint64_t{sets[1].permitted} << 32 | sets[0].permitted;
 }
 
 long limit_capabilities(std::uint64_t kept, bool ambient) noexcept {
@@ -303,7 +314,7 @@ Failure become_program(Program* policy, Program* program, const int* passed,
   }
   failure = place_descriptors(program, passed, terminal);
   if (failure) return failure;
-  reset_signals();
+  release_signals();
   if (!confine_first) failure = confine(policy);
   return failure ? failure : execute(program);
 }

@@ -79,6 +79,7 @@ struct Place {
   bool share_session = false;  // the session is there already: only a process group is made
   int caller_fd = -1;          // hangs up when the caller is gone; the program shall end then
   int dumpable = -1;           // the flag to put back when memory is shared with the caller
+  std::uint64_t bounding = ~std::uint64_t{0};  // what the bounding set holds at most
 };
 
 /// Makes the calling process the program; returns only with what failed. `policy` says who it is
@@ -87,11 +88,18 @@ struct Place {
 Failure become_program(Program* policy, Program* program, const int* passed,
                        const Place& place) noexcept;
 
-/// Every signal as in a new program: nothing ignored, nothing held back.
-void reset_signals() noexcept;
+/// Every signal's action as in a new program: nothing is ignored.
+void reset_signal_actions() noexcept;
 
-/// Drops every capability that is not in `kept` from the bounding set.
-long limit_bounding_set(std::uint64_t kept) noexcept;
+/// Nothing is held back.
+void release_signals() noexcept;
+
+/// Drops every capability that is not in `kept` from the bounding set, which holds at most those in
+/// `present`.
+long limit_bounding_set(std::uint64_t present, std::uint64_t kept) noexcept;
+
+/// The calling process's permitted capabilities; all when they cannot be read.
+std::uint64_t permitted_capabilities() noexcept;
 
 /// Leaves exactly `kept` permitted and effective, and ambient too when `ambient`.
 long limit_capabilities(std::uint64_t kept, bool ambient) noexcept;

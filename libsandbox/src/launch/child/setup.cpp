@@ -181,7 +181,7 @@ long place_init_descriptors(const Setup& setup, int* image) noexcept {
 }
 
 Failure become_init(const Setup& setup) noexcept {
-  long result = limit_bounding_set(setup.init_capabilities);
+  long result = limit_bounding_set(~std::uint64_t{0}, setup.init_capabilities);
   if (result < 0) return failed(Stage::kBounding, result);
   const bool root = setup.uid == 0 && (setup.change_user || !setup.user_namespace);
   result = limit_capabilities(setup.init_capabilities, !root);
@@ -189,9 +189,7 @@ Failure become_init(const Setup& setup) noexcept {
   int image = -1;
   result = place_init_descriptors(setup, &image);
   if (result < 0) return failed(Stage::kDescriptors, result);
-
-  // A caller who ignores SIGCHLD would hand that on, and the init would see no end of anything.
-  reset_signals();
+  release_signals();
 
   char name[] = "sbx-init";
   char* argv[] = {name, const_cast<char*>(setup.init_cpu_limit), nullptr};
@@ -216,6 +214,8 @@ Failure hand_over_terminal(const Setup& setup, int* master) noexcept {
 
 Failure set_up(const Setup& setup) noexcept {
   Failure failure = wait_for_caller(setup);
+  // A caller who ignores SIGCHLD would hand that on, and the init would see no end of anything.
+  reset_signal_actions();
   const long umask = raw::umask(0);
   if (!failure) failure = change_user(setup);
   if (!failure && setup.hostname != nullptr) failure = name_host(setup.hostname);

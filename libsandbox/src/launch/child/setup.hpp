@@ -43,13 +43,20 @@ enum class StepKind : std::uint8_t {
   kSysctl,      // write `text` to `target`, a file below the sandbox's own /proc/sys
 };
 
+/// How far the way to a target can be trusted.
+enum class Reach : std::uint8_t {
+  kOwn,      // nobody but the child has made anything on it: it is taken as it is
+  kNoLinks,  // somebody else may have, and a symbolic link on it is refused
+  kInRoot,   // somebody else may have; symbolic links are resolved inside the root
+};
+
 /// One change of the mount tree. Paths inside are relative to the root, without a leading slash.
 struct Step {
   static constexpr std::uint32_t kLeave = ~0U;
 
   StepKind kind = StepKind::kDirectory;
   bool optional = false;  // fine when the kernel or the root does not have it
-  bool follow = false;    // `target` may be a symbolic link, which is resolved inside the root
+  Reach reach = Reach::kNoLinks;
   const char* target = "";
   const char* text = "";
   std::size_t size = 0;

@@ -10,7 +10,8 @@
 namespace sbx::child {
 namespace {
 
-constexpr unsigned kCloneTree = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH;
+constexpr unsigned kCloneTree =
+    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
 constexpr std::size_t kLongestPath = 4096;
 constexpr std::uint64_t kNullDevice = 0x103;  // makedev(1, 3)
 
@@ -34,9 +35,9 @@ class Fd {
 };
 
 /// Opens a path below `root` so that neither "..", nor any link leads out of it.
-long open_inside(int root, const char* path, std::uint64_t flags, bool follow) noexcept {
+long open_inside(int root, const char* path, std::uint64_t flags, Reach reach) noexcept {
   std::uint64_t resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  if (!follow) resolve |= RESOLVE_NO_SYMLINKS;
+  if (reach != Reach::kInRoot) resolve |= RESOLVE_NO_SYMLINKS;
   const char* from_root = path[0] == '\0' ? "." : path;
   long fd = -EAGAIN;
   // EAGAIN: somebody renamed a directory on the way, and the kernel cannot be sure; see openat2(2).
@@ -51,15 +52,19 @@ void forget_last(Tree& tree) noexcept {
   tree.last = {};
 }
 
-/// The directory that holds `path`, and in `name` the last part of it. Owned by the tree.
-long open_parent(Tree& tree, const char* path, const char** name) noexcept {
+/// The directory that the step's target is made in, and in `name` the target from there on. The
+/// directory is owned by the tree.
+long open_parent(Tree& tree, const Step& step, const char** name) noexcept {
+  const char* path = step.target;
+  *name = path;
+  if (step.reach == Reach::kOwn) return tree.root;
   std::size_t slash = 0;
   std::size_t size = 0;
   for (; path[size] != '\0'; ++size) {
     if (path[size] == '/') slash = size;
   }
-  *name = slash == 0 ? path : path + slash + 1;
   if (slash == 0) return tree.root;
+  *name = path + slash + 1;
   if (size >= kLongestPath) return -ENAMETOOLONG;
 
   std::size_t same = 0;
@@ -69,29 +74,65 @@ long open_parent(Tree& tree, const char* path, const char** name) noexcept {
   char directory[kLongestPath];
   for (std::size_t i = 0; i < slash; ++i) directory[i] = path[i];
   directory[slash] = '\0';
-  const long fd = open_inside(tree.root, directory, O_PATH | O_DIRECTORY, true);
+  const long fd = open_inside(tree.root, directory, O_PATH | O_DIRECTORY, Reach::kInRoot);
   if (fd >= 0) tree.last = {.path = path, .size = slash, .fd = static_cast<int>(fd)};
   return fd;
 }
 
-long attach(int mount, int target) noexcept {
-  return raw::move_mount(mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
-}
+/// Where a step mounts something.
+class Target {
+ public:
+  Target(const Tree& tree, const Step& step) noexcept
+      : opened_(step.reach == Reach::kOwn
+                    ? -1
+                    : open_inside(tree.root, step.target, O_PATH, step.reach)),
+        error_(step.reach == Reach::kOwn || opened_.ok() ? 0 : opened_.error()),
+        directory_(step.reach == Reach::kOwn ? tree.root : opened_.get()),
+        name_(step.reach == Reach::kOwn ? step.target : "") {}
 
-/// Attaches `mount` with the step's attributes to its target.
+  /// 0 or -errno of finding it.
+  [[nodiscard]] long error() const noexcept { return error_; }
+
+  long stat(struct stat* status) const noexcept {
+    return raw::fstatat(directory_, name_, status, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
+  }
+
+  long attach(int mount) const noexcept {
+    return raw::move_mount(mount, "", directory_, name_,
+                           MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+  }
+
+  /// Whether it lies on a /proc. Only what was followed to may: a symbolic link of a stranger's
+  /// root must not cover the sandbox's own /proc, nor a part of it.
+  [[nodiscard]] bool is_on_proc() const noexcept {
+    struct statfs covered {};
+    return raw::fstatfs(directory_, &covered) >= 0 && covered.f_type == PROC_SUPER_MAGIC;
+  }
+
+ private:
+  Fd opened_;
+  long error_;
+  int directory_;
+  const char* name_;
+};
+
+/// Attaches `mount` to the step's target.
 long finish(Tree& tree, const Step& step, long mount) noexcept {
   const Fd mounted(mount);
   if (!mounted.ok()) return mounted.error();
-  const long result = set_attributes(mounted.get(), step.attributes);
-  if (result < 0) return result;
-  const Fd target(open_inside(tree.root, step.target, O_PATH, step.follow));
-  if (!target.ok()) return target.error();
+  const Target target(tree, step);
+  if (target.error() < 0) return target.error();
   forget_last(tree);  // what it was may be covered now
-  // A symbolic link of a stranger's root must not cover the sandbox's own /proc, nor a part of it.
-  struct statfs covered {};
-  const bool on_proc = step.follow && raw::fstatfs(target.get(), &covered) >= 0 &&
-                       covered.f_type == PROC_SUPER_MAGIC;
-  return on_proc ? -EPERM : attach(mounted.get(), target.get());
+  const bool refused = step.reach == Reach::kInRoot && target.is_on_proc();
+  return refused ? -EPERM : target.attach(mounted.get());
+}
+
+/// `mount`, with the step's attributes set on all of it.
+long with_attributes(const Step& step, long mount) noexcept {
+  if (mount < 0) return mount;
+  const long result = set_attributes(static_cast<int>(mount), step.attributes);
+  if (result < 0) raw::close(static_cast<int>(mount));
+  return result < 0 ? result : mount;
 }
 
 long own(int directory, const char* name, const Step& step) noexcept {
@@ -101,7 +142,7 @@ long own(int directory, const char* name, const Step& step) noexcept {
 
 long make_directory(Tree& tree, const Step& step) noexcept {
   const char* name = nullptr;
-  const long parent = open_parent(tree, step.target, &name);
+  const long parent = open_parent(tree, step, &name);
   if (parent < 0) return parent;
   const int directory = static_cast<int>(parent);
   const long result = raw::mkdirat(directory, name, step.mode);
@@ -111,7 +152,7 @@ long make_directory(Tree& tree, const Step& step) noexcept {
 
 long make_file(Tree& tree, const Step& step) noexcept {
   const char* name = nullptr;
-  const long parent = open_parent(tree, step.target, &name);
+  const long parent = open_parent(tree, step, &name);
   if (parent < 0) return parent;
   const int directory = static_cast<int>(parent);
   const Fd file(raw::openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
@@ -129,7 +170,7 @@ long make_file(Tree& tree, const Step& step) noexcept {
 
 long make_symlink(Tree& tree, const Step& step) noexcept {
   const char* name = nullptr;
-  const long parent = open_parent(tree, step.target, &name);
+  const long parent = open_parent(tree, step, &name);
   if (parent < 0) return parent;
   const int directory = static_cast<int>(parent);
   const long result = raw::symlinkat(step.text, directory, name);
@@ -138,51 +179,73 @@ long make_symlink(Tree& tree, const Step& step) noexcept {
 
 /// A copy of the mount of the device `path`, once it is certain that it is that device.
 long open_device(int directory, const char* path, std::uint64_t device) noexcept {
-  const Fd node(raw::openat(directory, path, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-  if (!node.ok()) return node.error();
+  const long copy = raw::open_tree(directory, path, kCloneTree);
+  if (copy < 0) return copy;
   struct stat status {};
-  const long result = raw::fstat(node.get(), &status);
-  if (result < 0) return result;
-  if (!S_ISCHR(status.st_mode) || status.st_rdev != device) return -ENODEV;
-  return raw::open_tree(node.get(), "", kCloneTree);
+  long result = raw::fstat(static_cast<int>(copy), &status);
+  const bool right = S_ISCHR(status.st_mode) && status.st_rdev == device;
+  if (result >= 0 && !right) result = -ENODEV;
+  if (result < 0) raw::close(static_cast<int>(copy));
+  return result < 0 ? result : copy;
 }
 
 long make_device(Tree& tree, const Step& step) noexcept {
-  const long result = make_file(tree, step);
-  if (result < 0) return result;
-  return finish(tree, step, open_device(AT_FDCWD, step.text, step.source.device));
+  const char* name = nullptr;
+  const long parent = open_parent(tree, step, &name);
+  if (parent < 0) return parent;
+  const long result = raw::mknodat(static_cast<int>(parent), name, S_IFREG | 0644, 0);
+  if (result < 0 && result != -EEXIST) return result;
+  const long device = open_device(AT_FDCWD, step.text, step.source.device);
+  return finish(tree, step, with_attributes(step, device));
+}
+
+/// A copy of the mount of what `from` is inside.
+long copy_inside(const Tree& tree, const Step& step, const char* from, unsigned below) noexcept {
+  if (step.reach == Reach::kOwn) return raw::open_tree(tree.root, from, kCloneTree | below);
+  const Fd source(open_inside(tree.root, from, O_PATH, step.reach));
+  return source.ok() ? raw::open_tree(source.get(), "", kCloneTree | below) : source.error();
 }
 
 long mount_inside(Tree& tree, const Step& step, const char* from, unsigned below) noexcept {
-  const Fd source(open_inside(tree.root, from, O_PATH, step.follow));
-  if (!source.ok()) return source.error();
-  return finish(tree, step, raw::open_tree(source.get(), "", kCloneTree | below));
+  return finish(tree, step, with_attributes(step, copy_inside(tree, step, from, below)));
 }
 
-long mask(const Tree& tree, const Step& step) noexcept {
-  const Fd target(open_inside(tree.root, step.target, O_PATH, false));
-  if (!target.ok()) return target.error();
+/// An empty read-only directory, mounted nowhere yet. All that are hidden share one.
+long empty_directory(Tree& tree, const Step& step) noexcept {
+  if (tree.empty < 0) {
+    const long made = new_filesystem("tmpfs", step.options, step.option_count, step.attributes);
+    if (made < 0) return made;
+    tree.empty = static_cast<int>(made);
+    return raw::fcntl(tree.empty, F_DUPFD_CLOEXEC, 0);
+  }
+  return raw::open_tree(tree.empty, "", kCloneTree);
+}
+
+long mask(Tree& tree, const Step& step) noexcept {
+  const Target target(tree, step);
+  if (target.error() < 0) return target.error();
   struct stat status {};
-  const long result = raw::fstat(target.get(), &status);
+  const long result = target.stat(&status);
   if (result < 0) return result;
-  const bool directory = S_ISDIR(status.st_mode);
-  const Fd empty(directory
-                     ? new_filesystem("tmpfs", step.options, step.option_count, step.attributes)
-                     : open_device(tree.root, "dev/null", kNullDevice));
-  if (!empty.ok()) return empty.error();
-  const long quiet =
-      set_attributes(empty.get(), step.attributes & ~std::uint64_t{MOUNT_ATTR_NODEV});
-  return quiet < 0 ? quiet : attach(empty.get(), target.get());
+  // The sandbox's own null device, mounted with as few rights as any mask needs.
+  const Fd empty(S_ISDIR(status.st_mode) ? empty_directory(tree, step)
+                                         : open_device(tree.root, "dev/null", kNullDevice));
+  // Not what an optional step may lack.
+  if (!empty.ok())
+    return empty.error() == -ENOENT || empty.error() == -ENODEV ? -ENXIO : empty.error();
+  return target.attach(empty.get());
 }
 
 long cover_with_overlay(Tree& tree, const Step& step) noexcept {
-  const Fd target(open_inside(tree.root, step.target, O_PATH, step.follow));
-  if (!target.ok()) return target.error();
-  return finish(tree, step, new_overlay(tree, target.get(), step.text));
+  const Fd lower(open_inside(tree.root, step.target, O_PATH, step.reach));
+  if (!lower.ok()) return lower.error();
+  return finish(tree, step, with_attributes(step, new_overlay(tree, lower.get(), step.text)));
 }
 
 long write_sysctl(const Tree& tree, const Step& step) noexcept {
-  const Fd file(open_inside(tree.root, step.target, O_WRONLY, false));
+  const Fd file(step.reach == Reach::kOwn
+                    ? raw::openat(tree.root, step.target, O_WRONLY | O_NOFOLLOW | O_CLOEXEC)
+                    : open_inside(tree.root, step.target, O_WRONLY, step.reach));
   if (!file.ok()) return file.error();
   return raw::write(file.get(), step.text, step.size);
 }
@@ -233,7 +296,7 @@ long set_attributes(int mount, std::uint64_t attributes) noexcept {
 }
 
 long open_source(const Source& source) noexcept {
-  if (source.tree >= 0) return raw::fcntl(source.tree, F_DUPFD_CLOEXEC, 0);
+  if (source.tree >= 0) return source.tree;
   const Fd found(raw::openat2(AT_FDCWD, source.path, O_PATH | O_CLOEXEC,
                               RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS));
   if (!found.ok()) return found.error();
@@ -300,7 +363,7 @@ long take_step(Tree& tree, const Step& step) noexcept {
       return finish(tree, step,
                     new_filesystem(step.text, step.options, step.option_count, step.attributes));
     case StepKind::kBind:
-      return finish(tree, step, open_source(step.source));
+      return finish(tree, step, with_attributes(step, open_source(step.source)));
     case StepKind::kDevice:
       return make_device(tree, step);
     case StepKind::kInside:

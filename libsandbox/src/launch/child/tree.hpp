@@ -16,6 +16,7 @@ struct LastDirectory {
 struct Tree {
   int root = -1;   // the mount that becomes "/"
   int layer = -1;  // the directory of the writable layer
+  int empty = -1;  // what hides directories, once there is one
   bool user_namespace = false;
   std::uint32_t layer_uid = Step::kLeave;  // whose the parts of the layer are
   std::uint32_t layer_gid = Step::kLeave;
@@ -25,7 +26,8 @@ struct Tree {
 /// Takes one step. 0 or -errno.
 long take_step(Tree& tree, const Step& step) noexcept;
 
-/// A descriptor of the mount of `source`, detached. -errno when it is not what it was.
+/// A descriptor of the mount of `source`, detached: a tree's own one. -errno when it is not what it
+/// was.
 long open_source(const Source& source) noexcept;
 
 /// Sets MOUNT_ATTR_* on a tree of mounts.
