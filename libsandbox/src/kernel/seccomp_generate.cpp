@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernel/seccomp_condense.hpp"
 #include "kernel/seccomp_profile.hpp"
 
 namespace sbx::detail {
@@ -28,7 +29,7 @@ void write_array(std::ostream& out, std::string_view name,
 }
 
 /// A name that is spelled wrongly would be left out without a word.
-std::vector<sock_filter> compile_known(const SeccompProfile& profile, std::uint32_t architecture) {
+std::vector<sock_filter> condense_known(const SeccompProfile& profile, std::uint32_t architecture) {
   for (const std::vector<SeccompRule>& rules : {profile.refusals, profile.rules}) {
     for (const SeccompRule& rule : rules) {
       if (!is_known_call(rule.call)) {
@@ -36,7 +37,7 @@ std::vector<sock_filter> compile_known(const SeccompProfile& profile, std::uint3
       }
     }
   }
-  return compile(profile, architecture);
+  return condense(profile, architecture);
 }
 
 void generate(const std::string& architecture_name, const std::string& path) {
@@ -51,9 +52,9 @@ void generate(const std::string& architecture_name, const std::string& path) {
 
   std::ofstream out(path);
   out << fmt::format("// Made by seccomp_generate for {}: do not edit.\n", architecture_name);
-  write_array(out, "kDefaultProgram", compile_known(default_seccomp_profile(), architecture));
-  write_array(out, "kStrictProgram", compile_known(strict_seccomp_profile(), architecture));
-  write_array(out, "kSetIdProgram", compile_known(set_id_seccomp_profile(), architecture));
+  write_array(out, "kDefaultProgram", condense_known(default_seccomp_profile(), architecture));
+  write_array(out, "kStrictProgram", condense_known(strict_seccomp_profile(), architecture));
+  write_array(out, "kSetIdProgram", condense_known(set_id_seccomp_profile(), architecture));
   out.close();
   if (!out) throw std::runtime_error(fmt::format("cannot write '{}'", path));
 }
