@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "sbx/ksm.hpp"
 #include "support/child.hpp"
 #include "support/process.hpp"
 #include "support/require.hpp"
@@ -23,6 +24,8 @@ using sbx::test::shell;
 
 namespace {
 
+constexpr int kGetMemoryMerge = 68;  // PR_GET_MEMORY_MERGE, Linux 6.4
+
 /// What of a process a start could spoil.
 struct Condition {
   int dumpable = ::prctl(PR_GET_DUMPABLE);
@@ -32,6 +35,7 @@ struct Condition {
   std::string signals = signal_lines();
   uid_t user = ::geteuid();
   int parent_death_signal = read_parent_death_signal();
+  int merges_memory = ::prctl(kGetMemoryMerge, 0, 0, 0, 0);
 
   friend bool operator==(const Condition&, const Condition&) = default;
 
@@ -79,6 +83,11 @@ std::string start_several_ways() {
   bare.init = sbx::Init::kNone;
   sbx::run(bare);
   sbx::run(shell("exit 1"));
+  if (sbx::ksm::whole_process_supported()) {
+    sbx::Spec merged = shell("exit 0");
+    merged.memory_merge = sbx::MemoryMerge::kDeep;
+    sbx::run(merged);
+  }
   { const Sandbox killed = Sandbox::start(shell("sleep 60")); }
   try {
     Sandbox::start({.command = {.argv = {"no-such-program"}}});

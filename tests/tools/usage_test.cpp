@@ -220,6 +220,7 @@ TEST_CASE("flags that exclude each other are refused") {
         "--name needs an init: --no-init cannot be entered");
   CHECK(refusal({"--cpu-time", "1s", "--no-init", "true"}) ==
         "without an init nobody watches the processor time");
+  CHECK(refusal({"--ksm", "--no-init", "true"}) == "without an init no memory can be merged");
   CHECK(refusal({"--net", "user", "--no-init", "true"}) ==
         "--net user needs an init: the command waits for the network");
 }

@@ -173,7 +173,7 @@ struct Spec {
   std::vector<Rlimit> rlimits{};
   Limits limits{};
   std::optional<std::chrono::milliseconds> cpu_time_max{};  ///< of the whole tree; needs Init::kYes
-  MemoryMerge memory_merge = MemoryMerge::kOff;
+  MemoryMerge memory_merge = MemoryMerge::kOff;             ///< any other needs Init::kYes
 
   Init init = Init::kYes;
 

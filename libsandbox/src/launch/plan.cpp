@@ -129,6 +129,8 @@ void check_spec(const Spec& spec) {
     if (spec.command.argv.empty()) refuse("without an init a command is needed");
     if (!spec.control_socket.empty()) refuse("without an init nobody listens on a control socket");
     if (spec.cpu_time_max) refuse("without an init nobody watches the processor time");
+    // Until it executes, the program has the caller's memory, which would be marked for ever.
+    if (spec.memory_merge != MemoryMerge::kOff) refuse("without an init no memory can be merged");
   }
   if (spec.memory_merge != MemoryMerge::kOff && !ksm::whole_process_supported()) {
     refuse("this kernel cannot merge a program's memory (PR_SET_MEMORY_MERGE, Linux 6.4)");
