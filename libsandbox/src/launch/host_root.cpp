@@ -28,17 +28,22 @@ constexpr const char* kProgramPlaces[] = {"/usr",   "/bin",   "/sbin",  "/lib",
 
 /// Settings without secrets that programs expect; copied when small.
 constexpr const char* kEtcFiles[] = {
-    "/etc/bash.bashrc",   "/etc/debian_version", "/etc/gai.conf",        "/etc/host.conf",
-    "/etc/inputrc",       "/etc/ld.so.cache",    "/etc/ld.so.conf",      "/etc/localtime",
-    "/etc/lsb-release",   "/etc/magic",          "/etc/mime.types",      "/etc/networks",
-    "/etc/nsswitch.conf", "/etc/os-release",     "/etc/profile",         "/etc/protocols",
-    "/etc/services",      "/etc/shells",         "/etc/ssl/openssl.cnf", "/etc/timezone"};
+    "/etc/bash.bashrc", "/etc/debian_version", "/etc/gai.conf",   "/etc/host.conf",
+    "/etc/inputrc",     "/etc/ld.so.cache",    "/etc/localtime",  "/etc/lsb-release",
+    "/etc/mime.types",  "/etc/nsswitch.conf",  "/etc/os-release", "/etc/profile",
+    "/etc/protocols",   "/etc/services",       "/etc/shells",     "/etc/ssl/openssl.cnf",
+    "/etc/timezone"};
 
 /// Folders of settings that are shown as they are.
 constexpr const char* kEtcTrees[] = {
-    "/etc/alternatives",  "/etc/ld.so.conf.d", "/etc/ssl/certs",     "/etc/fonts",
-    "/etc/perl",          "/etc/python3",      "/etc/python3.11",    "/etc/java-17-openjdk",
-    "/etc/ImageMagick-6", "/etc/php",          "/etc/pki/tls/certs", "/etc/terminfo"};
+    "/etc/alternatives", "/etc/ssl/certs",     "/etc/fonts",           "/etc/perl",
+    "/etc/python3",      "/etc/python3.11",    "/etc/java-17-openjdk", "/etc/ImageMagick-6",
+    "/etc/php",          "/etc/pki/tls/certs", "/etc/terminfo"};
+
+/// What only the dynamic linker's ldconfig(8) reads, which has nothing to write in a read-only
+/// root.
+constexpr const char* kLinkerSettings = "/etc/ld.so.conf";
+constexpr const char* kLinkerSettingsTree = "/etc/ld.so.conf.d";
 
 std::optional<std::string> link_target(const char* path) {
   char target[PATH_MAX];
@@ -76,7 +81,7 @@ std::string accounts_in(const char* path) {
   return system_accounts(read_up_to(file, *size));
 }
 
-void add_file(HostRoot& root, const char* path, LargeFiles large) {
+void add_file(HostRoot& root, const char* path, EtcUse use) {
   UniqueFd file(::open(path, kReadQuietly | O_NOFOLLOW));
   if (!file && errno == ELOOP) {
     // A link into /usr, as /etc/os-release is one, stays a link.
@@ -89,11 +94,16 @@ void add_file(HostRoot& root, const char* path, LargeFiles large) {
   }
   const auto size = public_size(file);
   if (!size || *size > kLargestCopy) return;
-  if (large == LargeFiles::kShown && *size > kDearCopy) {
+  if (use == EtcUse::kRead && *size > kDearCopy) {
     root.trees.push_back({.path = path, .is_directory = false});
   } else {
     root.files.push_back({path, read_up_to(file, *size)});
   }
+}
+
+void add_tree(HostRoot& root, const char* path) {
+  struct stat status {};
+  if (::lstat(path, &status) == 0 && S_ISDIR(status.st_mode)) root.trees.push_back({.path = path});
 }
 
 /// The lines of `text`, one after the other.
@@ -148,7 +158,7 @@ std::string with_account(const std::string& text, const std::string& name, std::
 
 }  // namespace
 
-HostRoot read_host_root(NameServers name_servers, LargeFiles large) {
+HostRoot read_host_root(NameServers name_servers, EtcUse use) {
   HostRoot root;
   for (const char* place : kProgramPlaces) {
     if (auto target = link_target(place)) {
@@ -157,16 +167,16 @@ HostRoot read_host_root(NameServers name_servers, LargeFiles large) {
       root.trees.push_back({.path = place});
     }
   }
-  for (const char* file : kEtcFiles) add_file(root, file, large);
-  for (const char* tree : kEtcTrees) {
-    struct stat status {};
-    if (::lstat(tree, &status) == 0 && S_ISDIR(status.st_mode))
-      root.trees.push_back({.path = tree});
+  for (const char* file : kEtcFiles) add_file(root, file, use);
+  for (const char* tree : kEtcTrees) add_tree(root, tree);
+  if (use == EtcUse::kWrite) {
+    add_file(root, kLinkerSettings, use);
+    add_tree(root, kLinkerSettingsTree);
   }
   root.links.push_back({"/etc/mtab", "/proc/self/mounts"});
   // Without a network there is nobody to ask: the resolver's default, the loopback, refuses at
   // once.
-  if (name_servers == NameServers::kShown) add_file(root, "/etc/resolv.conf", large);
+  if (name_servers == NameServers::kShown) add_file(root, "/etc/resolv.conf", use);
   root.passwd = accounts_in("/etc/passwd");
   root.group = accounts_in("/etc/group");
   return root;
@@ -174,6 +184,7 @@ HostRoot read_host_root(NameServers name_servers, LargeFiles large) {
 
 std::string system_accounts(const std::string& text) {
   std::string kept;
+  kept.reserve(text.size());
   std::string_view line;
   for (Lines lines(text); lines.next(line);) {
     const Account account(line);
@@ -181,8 +192,11 @@ std::string system_accounts(const std::string& text) {
     if (!number || (*number >= 1000 && *number != 65534)) continue;
     // A group's members are people, too.
     const bool is_group = std::count(line.begin(), line.end(), ':') == 3;
-    kept +=
-        is_group ? fmt::format("{}:x:{}:\n", account.name, account.id) : std::string(line) + "\n";
+    if (is_group) {
+      kept.append(account.name).append(":x:").append(account.id).append(":\n");
+    } else {
+      kept.append(line).append("\n");
+    }
   }
   return kept;
 }

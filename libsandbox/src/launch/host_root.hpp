@@ -38,11 +38,11 @@ struct HostRoot {
 /// Whether the host's name servers can be reached from inside.
 enum class NameServers { kLeftOut, kShown };
 
-/// Files too large to be copied in each start are shown from the host, where nothing inside may
-/// replace them.
-enum class LargeFiles { kCopied, kShown };
+/// What can be done with /etc inside. Where it is only read, files that are dear to copy are shown
+/// from the host: as mounts, which nothing inside may replace.
+enum class EtcUse { kRead, kWrite };
 
-HostRoot read_host_root(NameServers name_servers, LargeFiles large);
+HostRoot read_host_root(NameServers name_servers, EtcUse use);
 
 /// The accounts inside: those of `passwd` and `group` (texts of such files), and `user` in any
 /// case.

@@ -187,7 +187,7 @@ class RootPlanner {
     const bool read_only = plan_.setup.layer == Layer::kNone;
     host_ = read_host_root(
         spec_.network == Network::kNone ? NameServers::kLeftOut : NameServers::kShown,
-        read_only ? LargeFiles::kShown : LargeFiles::kCopied);
+        read_only ? EtcUse::kRead : EtcUse::kWrite);
     for (const HostLink& link : host_.links) list.symlink(link.path, link.leads_to);
     add_files(list, std::move(host_.files));
     add_files(list, account_files(host_.passwd, host_.group, plan_.identity.user));

@@ -25,6 +25,8 @@ struct Owner {
 /// given, and kept without the leading slash.
 class StepList {
  public:
+  StepList() { steps_.reserve(128); }  // as many as a root from the host takes
+
   /// Whose the files are that come without an owner: at first those of the child that makes them.
   void own_by(Owner owner) { owner_ = owner; }
 
