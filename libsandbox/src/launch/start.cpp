@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -224,10 +225,11 @@ Namespace namespace_for(const IdMappedTree& tree, const Identity& identity) {
                                 {{.inside = tree.gid, .outside = gid, .count = 1}});
 }
 
+/// Private, too: see child::set_attributes().
 long change_tree(const IdMappedTree& tree, std::uint64_t attributes, int user_namespace) {
   mount_attr change{.attr_set = attributes,
                     .attr_clr = 0,
-                    .propagation = 0,
+                    .propagation = MS_PRIVATE,
                     .userns_fd = static_cast<std::uint64_t>(user_namespace)};
   return raw::mount_setattr(tree.fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof change);
 }

@@ -72,7 +72,8 @@ Failure open_layer(const Setup& setup, Tree* tree) noexcept {
                          : open_source(setup.layer_source);
   if (layer < 0) return failed(Stage::kOverlay, layer);
   tree->layer = static_cast<int>(layer);
-  const long result = attach_hidden(tree->layer);
+  long result = set_attributes(tree->layer, 0);
+  if (result >= 0) result = attach_hidden(tree->layer);
   return result < 0 ? failed(Stage::kOverlay, result) : Failure{};
 }
 

@@ -127,9 +127,10 @@ long finish(Tree& tree, const Step& step, long mount) noexcept {
   return refused ? -EPERM : target.attach(mounted.get());
 }
 
-/// `mount`, with the step's attributes set on all of it.
+/// `mount`, with the step's attributes set on all of it. A step without any brings a tree that the
+/// caller has changed already.
 long with_attributes(const Step& step, long mount) noexcept {
-  if (mount < 0) return mount;
+  if (mount < 0 || step.attributes == 0) return mount;
   const long result = set_attributes(static_cast<int>(mount), step.attributes);
   if (result < 0) raw::close(static_cast<int>(mount));
   return result < 0 ? result : mount;
@@ -290,8 +291,8 @@ class FdPath {
 }  // namespace
 
 long set_attributes(int mount, std::uint64_t attributes) noexcept {
-  if (attributes == 0) return 0;
-  mount_attr change{.attr_set = attributes, .attr_clr = 0, .propagation = 0, .userns_fd = 0};
+  mount_attr change{
+      .attr_set = attributes, .attr_clr = 0, .propagation = MS_PRIVATE, .userns_fd = 0};
   return raw::mount_setattr(mount, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof change);
 }
 

@@ -30,7 +30,8 @@ long take_step(Tree& tree, const Step& step) noexcept;
 /// was.
 long open_source(const Source& source) noexcept;
 
-/// Sets MOUNT_ATTR_* on a tree of mounts.
+/// Sets MOUNT_ATTR_* on a tree of mounts, and parts it from its peers: where the caller's mounts are
+/// shared, as systemd has them all, what is mounted on a copy would appear on the host.
 long set_attributes(int mount, std::uint64_t attributes) noexcept;
 
 /// Mounts a new file system, detached.

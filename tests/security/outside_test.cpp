@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a sandbox must not change outside: mounts, files that others run, what all share.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+
+#include "support/child.hpp"
+#include "support/require.hpp"
+#include "support/sandbox.hpp"
+#include "support/temp_dir.hpp"
+
+using sbx::Spec;
+using sbx::test::shell;
+using sbx::test::TempDir;
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A mount that is shared, as systemd has all of them, in a mount namespace of the calling process.
+void share_mount(const fs::path& place) {
+  if (::unshare(CLONE_NEWNS) < 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) ||
+      ::mount("none", place.c_str(), "tmpfs", 0, "mode=0755") < 0 ||
+      ::mount(nullptr, place.c_str(), nullptr, MS_SHARED, nullptr) < 0)
+    throw std::system_error(errno, std::system_category(), "cannot share a mount");
+}
+
+std::string mounts_below(const fs::path& place) {
+  std::ifstream table("/proc/self/mountinfo");
+  std::string found;
+  for (std::string line; std::getline(table, line);) {
+    if (line.find(" " + place.native() + "/") != std::string::npos) found += line + "\n";
+  }
+  return found;
+}
+
+}  // namespace
+
+// a bind of a shared mount: what is mounted on it inside stayed on the host
+TEST_CASE("what is mounted inside a bind does not appear outside") {
+  SBX_REQUIRE_ROOT();
+  const TempDir dir;
+  const std::string seen = sbx::test::in_child([&] {
+    share_mount(dir.path());
+    fs::create_directories(dir.path() / "shown/inner");
+    Spec spec = shell("true");
+    spec.mounts = {sbx::Bind{.source = dir.path() / "shown", .target = "/data"},
+                   sbx::Tmpfs{.target = "/data/inner"}};
+    const sbx::Output output = sbx::run(spec);
+    return std::to_string(output.report.status) + mounts_below(dir.path());
+  });
+
+  CHECK(seen == "0");
+}
+
+// the same for a root and its overlay
+TEST_CASE("what is mounted on a given root, or over the host's, does not appear outside") {
+  SBX_REQUIRE_ROOT();
+  const TempDir dir;
+  const std::string seen = sbx::test::in_child([&] {
+    share_mount(dir.path());
+    for (const char* place : {"dev", "proc", "tmp", "var/tmp", "run", "home", "etc"})
+      fs::create_directories(dir.path() / "root" / place);
+    Spec spec;
+    spec.command.argv = {"/absent"};
+    spec.root.directory = dir.path() / "root";
+    try {
+      sbx::run(spec);
+    } catch (const sbx::ExecError&) {
+    }
+    return "started " + mounts_below(dir.path());
+  });
+
+  CHECK(seen == "started ");
+}
+
+// the other way round, past nosuid and nodev
+TEST_CASE("what is mounted outside on a bind that is shown already does not appear inside") {
+  SBX_REQUIRE_ROOT();
+  const TempDir dir;
+  const std::string seen = sbx::test::in_child([&] {
+    share_mount(dir.path());
+    fs::create_directories(dir.path() / "shown/inner");
+    int ends[2];
+    if (::pipe(ends) < 0) return std::string("no pipe");
+    Spec spec = shell("read line; ls /data/inner; grep -c /inner /proc/self/mountinfo");
+    spec.mounts = {sbx::Bind{.source = dir.path() / "shown", .target = "/data"}};
+    int output[2];
+    if (::pipe(output) < 0) return std::string("no pipe");
+    spec.command.fds = {{ends[0], 0}, {output[1], 1}};
+    sbx::Sandbox sandbox = sbx::Sandbox::start(spec);
+    ::close(output[1]);
+    ::mount("none", (dir.path() / "shown/inner").c_str(), "tmpfs", 0, nullptr);
+    std::ofstream(dir.path() / "shown/inner/secret");
+    if (::write(ends[1], "\n", 1) != 1) return std::string("cannot write");
+    sandbox.wait();
+    char said[64]{};
+    return std::string(
+        said, static_cast<std::size_t>(std::max<ssize_t>(0, ::read(output[0], said, sizeof said))));
+  });
+
+  CHECK(seen == "0\n");
+}
