@@ -11,12 +11,12 @@
 #include <cerrno>
 #include <fstream>
 
-#include "support/child.hpp"
+#include "security/attack.hpp"
 #include "support/require.hpp"
-#include "support/sandbox.hpp"
 #include "support/temp_dir.hpp"
 
 using sbx::Spec;
+using sbx::test::achieved;
 using sbx::test::shell;
 using sbx::test::TempDir;
 
@@ -39,6 +39,11 @@ std::string mounts_below(const fs::path& place) {
     if (line.find(" " + place.native() + "/") != std::string::npos) found += line + "\n";
   }
   return found;
+}
+
+bool has_set_id_bits(const fs::path& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && (status.st_mode & (S_ISUID | S_ISGID)) != 0;
 }
 
 }  // namespace
@@ -107,4 +112,20 @@ TEST_CASE("what is mounted outside on a bind that is shown already does not appe
   });
 
   CHECK(seen == "0\n");
+}
+
+// set-user-id files of root's, by every call, and by shared memory that no filter sees
+TEST_CASE("no filter of one's own lets a program set the set-user-id bit in a writable bind") {
+  SBX_REQUIRE_ROOT();
+  const TempDir dir;
+  ::chmod(dir.path().c_str(), 0777);
+  Spec spec;
+  spec.seccomp = sbx::SeccompFilter::none();
+  spec.mounts = {sbx::Bind{.source = dir.path(), .target = "/data"}};
+
+  achieved("make-file", "/data/by-call", spec);
+  achieved("make-file-by-ring", "/data/by-ring", spec);
+
+  CHECK_FALSE(has_set_id_bits(dir.path() / "by-call"));
+  CHECK_FALSE(has_set_id_bits(dir.path() / "by-ring"));
 }
