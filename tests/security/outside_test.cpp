@@ -129,3 +129,20 @@ TEST_CASE("no filter of one's own lets a program set the set-user-id bit in a wr
   CHECK_FALSE(has_set_id_bits(dir.path() / "by-call"));
   CHECK_FALSE(has_set_id_bits(dir.path() / "by-ring"));
 }
+
+// capabilities of files, which set-user-id guards do not see: root's outside when they are user 0's
+// inside
+TEST_CASE("a file in a writable bind gets no capability that holds outside") {
+  SBX_REQUIRE_ROOT();
+  const TempDir dir;
+  Spec spec = shell("true");
+  spec.user = sbx::User{.uid = 0, .gid = 0};
+  spec.capabilities = sbx::CapabilitySet::sandbox_root().add(sbx::Capability::kSetfcap);
+  spec.mounts = {sbx::Bind{.source = dir.path(), .target = "/data"}};
+
+  CHECK_THROWS_WITH_AS(
+      sbx::Sandbox::start(spec),
+      "with the capability setfcap nothing can be bound writable: files could get there "
+      "capabilities that hold outside",
+      std::invalid_argument);
+}

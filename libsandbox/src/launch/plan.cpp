@@ -146,18 +146,31 @@ std::uint64_t clone_flags_for(const Spec& spec, const Identity& identity) {
   return flags;
 }
 
+bool has_writable_bind(const Spec& spec) {
+  return std::any_of(spec.mounts.begin(), spec.mounts.end(), [](const MountPoint& mount) {
+    const Bind* bind = std::get_if<Bind>(&mount);
+    return bind != nullptr && !bind->read_only;
+  });
+}
+
 /// Whether a file made inside can be, outside, that of somebody who is more than the program; and
 /// the filter does not see to it already that it is at least no set-user-id one.
 bool shows_files_of_others(const Spec& spec, const Identity& identity) {
   const auto* filter = spec.seccomp.data();
   if (filter == SeccompFilter::default_profile().data()) return false;
   if (filter == SeccompFilter::strict_profile().data()) return false;
-  const bool writable_bind =
-      std::any_of(spec.mounts.begin(), spec.mounts.end(), [](const MountPoint& mount) {
-        const Bind* bind = std::get_if<Bind>(&mount);
-        return bind != nullptr && !bind->read_only;
-      });
-  return identity.privileged && (writable_bind || spec.root.overlay == Root::Overlay::kKeep);
+  return identity.privileged &&
+         (has_writable_bind(spec) || spec.root.overlay == Root::Overlay::kKeep);
+}
+
+/// Capabilities of files: in a bind whose owner is user 0 inside they would be root's outside.
+void check_file_capabilities(const Spec& spec, const Identity& identity) {
+  const bool may_set = identity.capabilities.contains(Capability::kSetfcap);
+  if (may_set && identity.privileged && identity.user_namespace && has_writable_bind(spec)) {
+    refuse(
+        "with the capability setfcap nothing can be bound writable: files could get there "
+        "capabilities that hold outside");
+  }
 }
 
 ProgramParts policy_parts(const Spec& spec, const Identity& identity) {
@@ -245,6 +258,7 @@ void compile(const Spec& spec, Plan& plan) {
   check_spec(spec);
   plan.identity = resolve_identity(spec);
   check_user(plan.identity.user);
+  check_file_capabilities(spec, plan.identity);
   plan.clone_flags = clone_flags_for(spec, plan.identity);
   plan.hostname = spec.hostname;
   plan.program = ProgramBlock(policy_parts(spec, plan.identity));
