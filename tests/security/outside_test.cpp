@@ -146,3 +146,8 @@ TEST_CASE("a file in a writable bind gets no capability that holds outside") {
       "capabilities that hold outside",
       std::invalid_argument);
 }
+
+// 3072 of them are for all sandboxes together
+TEST_CASE("one sandbox cannot take all terminals") {
+  CHECK(achieved("take-terminals") == sbx::test::kNothing);
+}

@@ -19,6 +19,9 @@ constexpr std::uint64_t kNoPrograms = kQuiet | MOUNT_ATTR_NOEXEC;
 constexpr const char* kReadOnlyPaths[] = {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq",
                                           "/proc/bus", "/proc/fs"};
 
+/// All sandboxes together have 3072, which one program could take from the others.
+constexpr const char* kMostTerminals = "256";
+
 /// Kernel state that says too much about the host or about other sandboxes.
 constexpr const char* kMaskedPaths[] = {
     "/proc/acpi",        "/proc/asound",     "/proc/interrupts",    "/proc/kcore",
@@ -78,7 +81,7 @@ void plan_devices(const Spec& spec, const Identity& identity, StepList& list) {
   }
   list.directory("/dev/pts");
   std::vector<std::pair<std::string, std::string>> options = {
-      {"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}};
+      {"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}, {"max", kMostTerminals}};
   if (map_to_outside(identity.gids, 5)) options.emplace_back("gid", "5");
   list.filesystem("devpts", "/dev/pts", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, std::move(options));
   list.symlink("/dev/ptmx", "pts/ptmx");
