@@ -325,7 +325,7 @@ TEST_CASE("the default profile leaves debuggers, tuning and newer calls alone") 
         "exit 0");
 }
 
-TEST_CASE("the default profile lets no byte into the input of a terminal") {
+TEST_CASE("the default profile lets nobody type on a terminal, or change its line discipline") {
   const auto met = [](long request) {
     return end_under(SeccompFilter::default_profile(),
                      [=] { return answer(SYS_ioctl, -1, request); });
@@ -336,6 +336,8 @@ TEST_CASE("the default profile lets no byte into the input of a terminal") {
   CHECK(met(TIOCLINUX) == "exit " + std::to_string(EPERM));
   CHECK(met(TIOCSTI | kHighBit) == "exit " + std::to_string(EPERM));
   CHECK(met(TIOCLINUX | kHighBit) == "exit " + std::to_string(EPERM));
+  CHECK(met(TIOCSETD) == "exit " + std::to_string(EPERM));
+  CHECK(met(TIOCSETD | kHighBit) == "exit " + std::to_string(EPERM));
   CHECK(met(TIOCGWINSZ) == "exit " + std::to_string(EBADF));
 }
 

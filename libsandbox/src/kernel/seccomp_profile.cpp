@@ -136,8 +136,9 @@ scmp_arg_cmp has(unsigned index, std::uint64_t bit) { return masked(index, bit, 
 constexpr std::uint64_t kNamespaces[] = {CLONE_NEWNS,   CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
                                          CLONE_NEWUSER, CLONE_NEWPID,    CLONE_NEWNET};
 
-// Both put bytes into the input of a terminal that may be shared with a shell outside.
-constexpr std::uint64_t kTerminalInput[] = {TIOCSTI, TIOCLINUX};
+// Of a terminal that may be shared with a shell outside: the first two put bytes into its input,
+// the third gives it to another part of the kernel, which is loaded for that.
+constexpr std::uint64_t kTerminalRequests[] = {TIOCSTI, TIOCLINUX, TIOCSETD};
 
 // The first reaches the hypervisor past every network namespace; the second is a large part of the
 // kernel that hardly a program uses, and those that do have a fallback.
@@ -177,8 +178,8 @@ void refuse_new_namespaces(Rules& rules) {
   for (const std::uint64_t flag : kNamespaces) refuse(rules, "clone", {has(0, flag)});
 }
 
-void refuse_terminal_input(Rules& rules) {
-  for (const std::uint64_t request : kTerminalInput) {
+void refuse_terminal_requests(Rules& rules) {
+  for (const std::uint64_t request : kTerminalRequests) {
     refuse(rules, "ioctl", {masked(1, kLow32, request)});
   }
 }
@@ -214,7 +215,7 @@ void answer(Rules& rules, std::span<const std::string_view> groups, std::uint32_
 SeccompProfile default_seccomp_profile(SetIdBits set_id_bits) {
   SeccompProfile profile;
   refuse_new_namespaces(profile.refusals);
-  refuse_terminal_input(profile.refusals);
+  refuse_terminal_requests(profile.refusals);
   refuse_foreign_families(profile.refusals);
   if (set_id_bits == SetIdBits::kRefused) refuse_set_id_bits(profile.refusals);
 
@@ -228,7 +229,7 @@ SeccompProfile strict_seccomp_profile(SetIdBits set_id_bits) {
   SeccompProfile profile;
   refuse_new_namespaces(profile.refusals);
   refuse_processes(profile.refusals);
-  refuse_terminal_input(profile.refusals);
+  refuse_terminal_requests(profile.refusals);
   if (set_id_bits == SetIdBits::kRefused) refuse_set_id_bits(profile.refusals);
 
   answer(profile.rules, kComputation, SCMP_ACT_ALLOW);
