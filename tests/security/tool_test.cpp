@@ -9,6 +9,8 @@
 #include <filesystem>
 
 #include "support/command.hpp"
+#include "support/ordinary_user.hpp"
+#include "support/process.hpp"
 #include "support/require.hpp"
 #include "support/temp_dir.hpp"
 
@@ -101,6 +103,26 @@ TEST_CASE("a run directory that others may write to, or that is a link, is not u
   }
 }
 
+// CVE-2016-8659, CVE-2022-31214: a caller who is less than the program
+TEST_CASE("sbx-run refuses to be set-user-id") {
+  SBX_REQUIRE_ROOT();
+  const TempDir dir;
+  ::chmod(dir.path().c_str(), 0755);
+  const fs::path copy = dir.path() / "sbx-run";
+  fs::copy_file(sbx::test::tool("sbx-run"), copy);
+  REQUIRE(::chown(copy.c_str(), 1978, 1978) == 0);
+  REQUIRE(::chmod(copy.c_str(), 04755) == 0);
+  sbx::test::Start start{.argv = {copy, "true"}};
+  start.before_exec = [] { sbx::test::become_user(1977); };
+
+  const auto ended = sbx::test::run(start);
+  if (ended.err.find("error while loading shared libraries") != std::string::npos)
+    SBX_SKIP("set-user-id, it does not find the libraries of this build");
+
+  CHECK(ended.err == "sbx-run: set-user-id, set-group-id or with capabilities it is not safe\n");
+  CHECK(ended.status == kRefused);
+}
+
 // a result written through a link
 TEST_CASE("the report is not written through a symbolic link") {
   const TempDir dir;
@@ -114,7 +136,14 @@ TEST_CASE("the report is not written through a symbolic link") {
 TEST_CASE("what others wrote appears without control characters") {
   const std::string said = sbx_run({"--rootfs", "/no\033[31m", "x"}).err +
                            sbx_run({"no\033[31m"}).err +
-                           sbx_run({"--dry-run", "--env", "A=\033[1m", "--", "x\033[2J"}).out;
+                           sbx_run({"--dry-run", "--env", "A=\033[1m", "--", "x\033[2J"}).out +
+                           sbx_run({"--rootfs",
+                                    "/no\xc2\x9b"
+                                    "1m",
+                                    "x"})
+                               .err;
 
   CHECK(said.find('\033') == std::string::npos);
+  CHECK(said.find("\xc2\x9b") == std::string::npos);  // the same in one character
+  CHECK(said.find("/no\\xc2\\x9b") != std::string::npos);
 }

@@ -7,6 +7,25 @@
 
 namespace sbx::detail {
 
+namespace {
+
+unsigned char byte_at(const std::string& text, std::size_t index) {
+  return index < text.size() ? static_cast<unsigned char>(text[index]) : 0;
+}
+
+/// Whether a terminal may obey it: U+0080 to U+009F, two bytes in UTF-8, as well as ASCII's.
+bool is_control(const std::string& text, std::size_t index) {
+  const auto is_second = [&](std::size_t at) {
+    return byte_at(text, at) >= 0x80 && byte_at(text, at) < 0xa0;
+  };
+  const unsigned char byte = byte_at(text, index);
+  if (byte == 0xc2) return is_second(index + 1);
+  if (index > 0 && byte_at(text, index - 1) == 0xc2) return is_second(index);
+  return byte < 0x20 || byte == 0x7f;
+}
+
+}  // namespace
+
 std::string printable(const std::string& text) {
   constexpr std::size_t kLongest = 200;
   constexpr std::size_t kKept = 60;
@@ -17,9 +36,8 @@ std::string printable(const std::string& text) {
       shown += fmt::format("...({} bytes)...", text.size());
       i = text.size() - kKept;
     }
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if (byte < 0x20 || byte == 0x7f) {
-      shown += fmt::format("\\x{:02x}", byte);
+    if (is_control(text, i)) {
+      shown += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i]));
     } else {
       shown += text[i];
     }
