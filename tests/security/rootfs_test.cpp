@@ -11,8 +11,8 @@
 
 #include <fstream>
 
+#include "security/attack.hpp"
 #include "support/require.hpp"
-#include "support/sandbox.hpp"
 #include "support/temp_dir.hpp"
 
 using sbx::Spec;
@@ -84,6 +84,37 @@ TEST_CASE("a place of the sandbox's own that is a link in the root is refused or
     }
 
     CHECK(fs::is_empty(dir.path() / "target"));
+  }
+}
+
+// CVE-2024-45310: directories made on the way to a mount point
+TEST_CASE("a mount point behind a link of the root is not made outside") {
+  const TempDir dir;
+  make_root(dir.path() / "root");
+  fs::create_directory(dir.path() / "target");
+  fs::create_symlink(dir.path() / "target", dir.path() / "root/link");
+  Spec spec = on_root(dir.path() / "root");
+  spec.mounts = {sbx::Tmpfs{.target = "/link/made"}};
+
+  try {
+    output_of("true", spec);
+  } catch (const sbx::SystemError&) {
+  }
+
+  CHECK(fs::is_empty(dir.path() / "target"));
+}
+
+// CVE-2019-19921: a link that stays inside
+TEST_CASE("a place of the sandbox's own that is a link to another of the root is refused") {
+  for (const char* place : {"dev", "proc"}) {
+    const TempDir dir;
+    make_root(dir.path());
+    fs::remove(dir.path() / place);
+    fs::create_symlink("data", dir.path() / place);
+    Spec spec = on_root(dir.path());
+    spec.command.argv = {"/bin/sh", "-c", "true"};
+
+    CHECK_THROWS_AS(sbx::Sandbox::start(spec), sbx::SystemError);
   }
 }
 
@@ -166,4 +197,28 @@ TEST_CASE("a source that is exchanged for a link during the start is bound as it
   }
 
   CHECK(seen.empty());
+}
+
+// an ordinary caller's child opens a source once more
+TEST_CASE("a source that is exchanged for another between two looks is refused") {
+  const std::string refused = sbx::test::as_ordinary_user([] {
+    const TempDir dir;
+    fs::create_directory(dir.path() / "source");
+    fs::create_directory(dir.path() / "other");
+    Spec spec = sbx::test::shell("true");
+    spec.mounts = {
+        sbx::Bind{.source = dir.path() / "source", .target = "/data", .read_only = true}};
+    const Exchange exchange(dir.path() / "source", dir.path() / "other");
+    // One time in two the start finds the same directory again.
+    for (int i = 0; i < 100; ++i) {
+      try {
+        sbx::run(spec);
+      } catch (const sbx::SystemError& error) {
+        if (error.code().value() == ESTALE) return std::string("refused");
+      }
+    }
+    return std::string("always taken");
+  });
+
+  CHECK(refused == "refused");
 }
