@@ -58,7 +58,7 @@ std::string describe(const Spec& spec) {
   }
   text += fmt::format("root: {}\n", plan.setup.root_read_only ? "read-only" : "writable");
   text += fmt::format("user: {} ({}:{}), home {}\n", identity.user.name, identity.user.uid,
-                      identity.user.gid, identity.user.home.native());
+                      identity.user.gid, detail::printable(identity.user.home.native()));
   text += fmt::format("capabilities:{}\n", words_text(identity.capabilities.names()));
   text += fmt::format("no_new_privs: {}\n", spec.no_new_privileges ? "yes" : "no");
   text += fmt::format("seccomp: {} instructions\n", spec.seccomp.size());

@@ -26,8 +26,8 @@ long check(long result, fmt::format_string<Args...> attempt, Args&&... args) {
   throw SystemError(static_cast<int>(-result), fmt::format(attempt, std::forward<Args>(args)...));
 }
 
-/// `text` as it may stand in a one-line message: control characters escaped, the middle of anything
-/// longer than a screen's line left out.
+/// `text` as it may stand in a one-line message: UTF-8, with control characters and whatever else
+/// it holds escaped, and the middle of anything longer than a screen's line left out.
 std::string printable(const std::string& text);
 
 }  // namespace sbx::detail
