@@ -22,6 +22,25 @@ int milliseconds_until(std::optional<Clock::time_point> deadline) {
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, kLongest));
 }
 
+/// The descriptor that came with a message, when it was one alone. Others are closed: the room for
+/// one is, by its alignment, room for two.
+UniqueFd take_descriptor(msghdr& message) {
+  UniqueFd taken;
+  std::size_t count = 0;
+  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr;
+       part = CMSG_NXTHDR(&message, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+    for (std::size_t offset = CMSG_LEN(0); offset < part->cmsg_len; offset += sizeof(int)) {
+      int fd = -1;
+      std::memcpy(&fd, reinterpret_cast<const char*>(part) + offset, sizeof fd);
+      taken.reset(fd);
+      ++count;
+    }
+  }
+  if (count > 1) taken.reset();
+  return taken;
+}
+
 }  // namespace
 
 SocketPair make_socket_pair() {
@@ -86,15 +105,10 @@ std::optional<ReceivedEvent> receive_event(int socket, std::chrono::milliseconds
   } while (size < 0 && errno == EINTR);
 
   if (size < 0) throw_errno("cannot hear the sandbox's init");
+  received.fd = take_descriptor(header);
   if (size == 0) throw SystemError(ECONNRESET, "cannot hear the sandbox's init");
-  const cmsghdr* rights = CMSG_FIRSTHDR(&header);
-  if (rights != nullptr && rights->cmsg_type == SCM_RIGHTS &&
-      rights->cmsg_len == CMSG_LEN(sizeof(int))) {
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(rights), sizeof fd);
-    received.fd.reset(fd);
-  }
-  if (size != sizeof received.event || received.event.magic != child::kProtocolMagic) {
+  const bool whole = (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
+  if (!whole || size != sizeof received.event || received.event.magic != child::kProtocolMagic) {
     throw SystemError(EBADMSG, "cannot understand the sandbox's init");
   }
   return received;

@@ -213,11 +213,14 @@ void Init::accept_client() noexcept {
 
 void Init::serve_connection(Connection& connection) noexcept {
   Message message;
-  if (!message.receive(connection.fd)) {
+  const Message::Outcome outcome = message.receive(connection.fd);
+  if (outcome == Message::Outcome::kNothing) return;
+  if (outcome == Message::Outcome::kEnd) {
     raw::close(connection.fd);
     const bool maker = connection.fd == kControlFd;
+    // Whoever asked for the main program; the next to come gets the same number.
+    if (main_ != nullptr && main_->channel == connection.fd) main_->channel = kNone;
     connection.fd = kNone;
-    if (maker && main_ != nullptr && main_->channel == kControlFd) main_->channel = kNone;
     if (maker && owned_) abandon();
     return;
   }
@@ -243,7 +246,9 @@ void Init::serve_connection(Connection& connection) noexcept {
 
 void Init::serve_job(Job& job) noexcept {
   Message message;
-  if (!message.receive(job.channel)) {
+  const Message::Outcome outcome = message.receive(job.channel);
+  if (outcome == Message::Outcome::kNothing) return;
+  if (outcome == Message::Outcome::kEnd) {
     raw::close(job.channel);
     job.channel = kNone;
     if (job.owned) raw::kill(-job.pid, SIGKILL);

@@ -46,7 +46,7 @@ int Message::take(std::size_t index) noexcept {
   return fd;
 }
 
-bool Message::receive(int socket) noexcept {
+Message::Outcome Message::receive(int socket) noexcept {
   iovec part{.iov_base = &request, .iov_len = sizeof request};
   ControlBuffer<kMostDescriptors> control;
   msghdr header{};
@@ -55,8 +55,10 @@ bool Message::receive(int socket) noexcept {
   header.msg_control = control.bytes;
   header.msg_controllen = sizeof control.bytes;
   const long size = raw::recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (size <= 0) return size == -EAGAIN;
+  if (size < 0) return size == -EAGAIN ? Outcome::kNothing : Outcome::kEnd;
 
+  // Also when the message is wrong, or so empty that it looks like a hang-up: what is not taken out
+  // is closed.
   const cmsghdr* rights = CMSG_FIRSTHDR(&header);
   if (rights != nullptr && rights->cmsg_level == SOL_SOCKET && rights->cmsg_type == SCM_RIGHTS) {
     const auto* received = reinterpret_cast<const int*>(CMSG_DATA(rights));
@@ -64,7 +66,8 @@ bool Message::receive(int socket) noexcept {
     for (std::size_t i = 0; i < fd_count; ++i) fds[i] = received[i];
   }
   const bool whole = (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
-  return whole && size == sizeof request && request.magic == kProtocolMagic;
+  const bool good = whole && size == sizeof request && request.magic == kProtocolMagic;
+  return good ? Outcome::kRequest : Outcome::kEnd;
 }
 
 void send_event(int socket, const Event& event, int fd) noexcept {

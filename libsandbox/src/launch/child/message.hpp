@@ -17,8 +17,12 @@ class Message {
   Message& operator=(Message&&) = delete;
   ~Message();
 
-  /// False when the other end has hung up or talks nonsense.
-  bool receive(int socket) noexcept;
+  enum class Outcome {
+    kRequest,
+    kNothing,  // there was none, after all
+    kEnd,      // the other end has hung up or talks nonsense
+  };
+  Outcome receive(int socket) noexcept;
 
   /// Takes descriptor `index` out: the caller closes it.
   int take(std::size_t index) noexcept;
