@@ -74,11 +74,11 @@ std::string read_up_to(const UniqueFd& fd, std::size_t expected) {
   return text;
 }
 
-std::string accounts_in(const char* path) {
+std::string accounts_in(const char* path, AccountKind kind) {
   const UniqueFd file(::open(path, kReadQuietly));
   const auto size = public_size(file);
   if (!size || *size > kLargestCopy) return {};
-  return system_accounts(read_up_to(file, *size));
+  return system_accounts(read_up_to(file, *size), kind);
 }
 
 void add_file(HostRoot& root, const char* path, EtcUse use) {
@@ -124,33 +124,54 @@ class Lines {
 
 /// A line of a passwd or group file, as far as both are the same.
 struct Account {
+  std::string_view line;
   std::string_view name;
   std::string_view id;
 
-  explicit Account(std::string_view line) {
-    name = cut(line);
-    cut(line);  // the password
-    id = cut(line);
+  explicit Account(std::string_view text) : line(text) {
+    name = cut(text);
+    cut(text);  // the password
+    id = cut(text);
+  }
+
+  /// Whether the C library takes the line for an account: it passes over spaces and comments, and
+  /// sees a line up to its first NUL.
+  [[nodiscard]] bool is(AccountKind kind) const {
+    constexpr std::string_view kNoName = "# \t+-";
+    const auto colons = std::count(line.begin(), line.end(), ':');
+    return colons == (kind == AccountKind::kUser ? 6 : 3) && !name.empty() &&
+           kNoName.find(name[0]) == std::string_view::npos &&
+           line.find('\0') == std::string_view::npos;
   }
 
  private:
-  static std::string_view cut(std::string_view& line) {
-    const std::string_view field = line.substr(0, line.find(':'));
-    line.remove_prefix(std::min(field.size() + 1, line.size()));
+  static std::string_view cut(std::string_view& text) {
+    const std::string_view field = text.substr(0, text.find(':'));
+    text.remove_prefix(std::min(field.size() + 1, text.size()));
     return field;
   }
 };
 
+bool has_group(std::string_view text, std::uint32_t gid) {
+  const std::string number = std::to_string(gid);
+  std::string_view line;
+  for (Lines lines(text); lines.next(line);) {
+    const Account account(line);
+    if (account.is(AccountKind::kGroup) && account.id == number) return true;
+  }
+  return false;
+}
+
 /// `text` with `added` for the account `name` and `id` at the end, unless it has it already. Others
 /// of that name or id are left out, so that the one to come is the only.
-std::string with_account(const std::string& text, const std::string& name, std::uint32_t id,
-                         const std::string& added) {
+std::string with_account(const std::string& text, AccountKind kind, const std::string& name,
+                         std::uint32_t id, const std::string& added) {
   const std::string number = std::to_string(id);
   std::string kept;
   std::string_view line;
   for (Lines lines(text); lines.next(line);) {
     const Account account(line);
-    if (account.name == name && account.id == number) return text;
+    if (account.is(kind) && account.name == name && account.id == number) return text;
     if (account.name != name && account.id != number) kept.append(line).append("\n");
   }
   return kept + added;
@@ -177,22 +198,21 @@ HostRoot read_host_root(NameServers name_servers, EtcUse use) {
   // Without a network there is nobody to ask: the resolver's default, the loopback, refuses at
   // once.
   if (name_servers == NameServers::kShown) add_file(root, "/etc/resolv.conf", use);
-  root.passwd = accounts_in("/etc/passwd");
-  root.group = accounts_in("/etc/group");
+  root.passwd = accounts_in("/etc/passwd", AccountKind::kUser);
+  root.group = accounts_in("/etc/group", AccountKind::kGroup);
   return root;
 }
 
-std::string system_accounts(const std::string& text) {
+std::string system_accounts(const std::string& text, AccountKind kind) {
   std::string kept;
   kept.reserve(text.size());
   std::string_view line;
   for (Lines lines(text); lines.next(line);) {
     const Account account(line);
     const auto number = parse_unsigned(account.id, 0xfffffffe);
-    if (!number || (*number >= 1000 && *number != 65534)) continue;
+    if (!account.is(kind) || !number || (*number >= 1000 && *number != 65534)) continue;
     // A group's members are people, too.
-    const bool is_group = std::count(line.begin(), line.end(), ':') == 3;
-    if (is_group) {
+    if (kind == AccountKind::kGroup) {
       kept.append(account.name).append(":x:").append(account.id).append(":\n");
     } else {
       kept.append(line).append("\n");
@@ -205,11 +225,12 @@ std::vector<EtcFile> account_files(const std::string& passwd, const std::string&
                                    const User& user) {
   const std::string name = user.name;
   std::string users = with_account(
-      passwd, name, user.uid,
+      passwd, AccountKind::kUser, name, user.uid,
       fmt::format("{}:x:{}:{}::{}:/bin/sh\n", name, user.uid, user.gid, user.home.native()));
   std::string groups = group;
-  if (groups.find(fmt::format(":{}:", user.gid)) == std::string::npos) {
-    groups = with_account(group, name, user.gid, fmt::format("{}:x:{}:\n", name, user.gid));
+  if (!has_group(group, user.gid)) {
+    groups = with_account(group, AccountKind::kGroup, name, user.gid,
+                          fmt::format("{}:x:{}:\n", name, user.gid));
   }
   return {{"/etc/passwd", std::move(users)}, {"/etc/group", std::move(groups)}};
 }

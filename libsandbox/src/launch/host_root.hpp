@@ -49,9 +49,12 @@ HostRoot read_host_root(NameServers name_servers, EtcUse use);
 std::vector<EtcFile> account_files(const std::string& passwd, const std::string& group,
                                    const User& user);
 
+enum class AccountKind { kUser, kGroup };
+
 /// The lines of a passwd or group file whose id is a system's (below 1000, or 65534): the others
-/// are people and tenants, who are nobody's business.
-std::string system_accounts(const std::string& text);
+/// are people and tenants, who are nobody's business. So are the members of groups. What is no such
+/// line is left out.
+std::string system_accounts(const std::string& text, AccountKind kind);
 
 /// /etc/hostname and /etc/hosts for a sandbox of that name.
 std::vector<EtcFile> host_name_files(const std::string& hostname);
