@@ -124,6 +124,11 @@ TEST_CASE("a profile of brackets alone ends in a message, not in a full stack") 
         "cannot read seccomp profile 'FILE', at /: not an object");
 }
 
+TEST_CASE("a number that no double can hold is refused") {
+  CHECK(complaint_about(R"({"defaultAction": 1e999})") ==
+        "cannot read seccomp profile 'FILE': number overflow parsing '1e999'");
+}
+
 TEST_CASE("a value of the wrong type is reported with its JSON pointer") {
   CHECK(complaint_about("[]") == "cannot read seccomp profile 'FILE', at /: not an object");
   CHECK(complaint_about("{}") == "cannot read seccomp profile 'FILE', at /: no 'defaultAction'");

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 namespace sbx::detail {
@@ -25,7 +26,7 @@ inline std::optional<MemoryRange> mergeable_range(std::string_view line) {
   MemoryRange range;
   const char* const end = line.data() + line.size();
   const auto first = std::from_chars(line.data(), end, range.begin, 16);
-  if (first.ptr == end || *first.ptr != '-') return {};
+  if (first.ec != std::errc{} || first.ptr == end || *first.ptr != '-') return {};
   const auto second = std::from_chars(first.ptr + 1, end, range.end, 16);
   if (range.end <= range.begin) return {};
 

@@ -283,11 +283,12 @@ std::string read_file(const std::string& path) {
   }
 }
 
-/// The reason without the parser's own prefix, "[json...] parse error at line 1, column 2: ".
-std::string reason_of(const json::parse_error& error) {
+/// The reason without the parser's own prefix, which `end` ends: "[json...] " or "[json...] parse
+/// error at line 1, column 2: ".
+std::string reason_of(const json::exception& error, std::string_view end) {
   const std::string text = error.what();
-  const std::size_t prefix = text.find(": ");
-  return prefix == std::string::npos ? text : text.substr(prefix + 2);
+  const std::size_t prefix = text.find(end);
+  return prefix == std::string::npos ? text : text.substr(prefix + end.size());
 }
 
 [[noreturn]] void throw_syntax_error(const std::string& path, std::string_view text,
@@ -299,7 +300,7 @@ std::string reason_of(const json::parse_error& error) {
   const std::size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
   throw std::invalid_argument(
       fmt::format("cannot read seccomp profile '{}', line {}, column {}: {}", printable(path), line,
-                  offset - line_start + 1, printable(reason_of(error))));
+                  offset - line_start + 1, printable(reason_of(error, ": "))));
 }
 
 json parse(const std::string& path, const std::string& text) {
@@ -307,6 +308,9 @@ json parse(const std::string& path, const std::string& text) {
     return json::parse(text);
   } catch (const json::parse_error& error) {
     throw_syntax_error(path, text, error);
+  } catch (const json::exception& error) {  // a number such as 1e999
+    throw std::invalid_argument(fmt::format("cannot read seccomp profile '{}': {}", printable(path),
+                                            printable(reason_of(error, "] "))));
   }
 }
 
