@@ -3,7 +3,7 @@
 // The caller's side of a start: clone, id maps, and waiting until the child has executed.
 //
 // The child shares the caller's memory (CLONE_VM) until it executes, so that the cost does not grow
-// with the caller; it runs on a stack of its own and touches nothing but its Start.
+// with the caller; it runs on a stack of its own and touches nothing but its child::Start.
 #include "launch/start.hpp"
 
 #include <fcntl.h>
@@ -39,22 +39,6 @@ namespace {
 constexpr std::size_t kStackSize = std::size_t{64} << 10;
 constexpr unsigned kMemfdExec = 0x10;                        // MFD_EXEC, Linux 6.3
 constexpr std::uint64_t kClearSignalHandlers = 0x100000000;  // CLONE_CLEAR_SIGHAND
-
-/// What caller and child have in common.
-struct Start {
-  const child::Setup* setup = nullptr;
-  child::Failure failure{};
-  // The kernel clears it, and wakes who waits, when the child gives the shared memory up: when it
-  // executes or ends (CLONE_CHILD_CLEARTID).
-  std::uint32_t sharing = 1;
-};
-
-// Not for a sanitizer: its bookkeeping is the caller's thread's, which runs at the same time.
-__attribute__((no_sanitize("address", "undefined"))) void run_child(void* argument) {
-  auto* start = static_cast<Start*>(argument);
-  start->failure = child::set_up(*start->setup);
-  raw::exit_group(125);
-}
 
 /// The dumpable flag belongs to the memory, which children share while they change identity. Each
 /// puts the value back at once; this remembers the value while any of them is under way, and makes
@@ -142,7 +126,7 @@ class NewChild {
   }
 
   std::unique_ptr<char[]> stack_;
-  Start start_;
+  child::Start start_;
   UniqueFd pidfd_;
   int pid_ = -1;
 };
@@ -159,7 +143,7 @@ void NewChild::clone(std::uint64_t namespaces) {
   long result = 0;
   {
     const SignalsBlocked blocked;
-    result = raw::clone3(&arguments, sizeof arguments, run_child, &start_);
+    result = raw::clone3(&arguments, sizeof arguments, child::run, &start_);
   }
   if (result < 0) {
     throw SystemError(static_cast<int>(-result), "cannot create the sandbox's namespaces",

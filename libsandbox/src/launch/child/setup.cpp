@@ -211,8 +211,6 @@ Failure hand_over_terminal(const Setup& setup, int* master) noexcept {
   return result < 0 ? failed(Stage::kTerminal, result) : Failure{};
 }
 
-}  // namespace
-
 Failure set_up(const Setup& setup) noexcept {
   Failure failure = wait_for_caller(setup);
   // A caller who ignores SIGCHLD would hand that on, and the init would see no end of anything.
@@ -236,6 +234,14 @@ Failure set_up(const Setup& setup) noexcept {
     if (failure) return failure;
   }
   return become_program(setup.program, setup.program, setup.passed_fds, place);
+}
+
+}  // namespace
+
+void run(void* start) noexcept {
+  auto* shared = static_cast<Start*>(start);
+  shared->failure = set_up(*shared->setup);
+  raw::exit_group(125);
 }
 
 }  // namespace sbx::child

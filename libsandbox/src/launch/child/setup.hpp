@@ -114,7 +114,17 @@ struct Setup {
 inline constexpr int kControlFd = 3;
 inline constexpr int kListenFd = 4;
 
-/// Runs the whole set-up and then the init or the program; returns only with what failed.
-Failure set_up(const Setup& setup) noexcept;
+/// What a child has in common with its caller until it executes, besides all other memory.
+struct Start {
+  const Setup* setup = nullptr;
+  Failure failure{};
+  // The kernel clears it, and wakes who waits, when the child gives the shared memory up: when it
+  // executes or ends (CLONE_CHILD_CLEARTID).
+  std::uint32_t sharing = 1;
+};
+
+/// A child from its first instruction on; `start` is a Start. Runs the whole set-up and then the
+/// init or the program; leaves what failed in the Start and ends.
+void run(void* start) noexcept;
 
 }  // namespace sbx::child
