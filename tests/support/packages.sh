@@ -13,7 +13,7 @@ build_packages=(
 # shellcheck disable=SC2034
 test_packages=(
   "${build_packages[@]}"
-  clang-14 clang-format cmake doctest-dev g++-12 libstdc++-12-dev
+  clang-14 clang-format cmake doctest-dev g++-12 libclang-rt-14-dev libstdc++-12-dev
   passt uidmap bash-completion zsh fish
 )
 
