@@ -28,6 +28,13 @@ void write_text(const std::filesystem::path& path, const std::string& text) {
   std::ofstream(path) << text;
 }
 
+/// Prints what of the host lies over or under the sandbox's root: what ".." leads to from there,
+/// and mounts whose place the sandbox's own do not explain.
+constexpr const char* kLookAround =
+    "[ /.. -ef / ] || ls -a /..; [ /../.. -ef / ] || ls -a /../..; "
+    "while read -r id parent number root place rest; do case $place in /) echo $place ;; "
+    "/sys*|/run/*|/mnt*) echo $place ;; esac; done < /proc/self/mountinfo";
+
 /// A root of the host's programs and nothing else, without a single mount point.
 void make_root(const std::filesystem::path& root) {
   for (const char* library : {"/bin/sh", "/bin/cat", "/bin/touch", "/bin/ls"}) {
@@ -209,6 +216,24 @@ TEST_CASE("an overlay over a given root keeps what is written") {
 
   CHECK(output_of("cat /bin/kept", spec) == "kept\n");
   CHECK_FALSE(std::filesystem::exists(root.path() / "bin" / "kept"));
+}
+
+TEST_CASE("nothing of the host is left above or below the root, whatever it is made of") {
+  const TempDir dir;
+  make_root(dir.path() / "root");
+  std::filesystem::create_directory(dir.path() / "layer");
+  std::filesystem::create_directory(dir.path() / "given-layer");
+  const Root roots[] = {
+      {},
+      {.overlay = Root::Overlay::kDiscard},
+      {.overlay = Root::Overlay::kKeep, .overlay_directory = dir.path() / "layer"},
+      {.directory = dir.path() / "root"},
+      {.directory = dir.path() / "root", .overlay = Root::Overlay::kDiscard},
+      {.directory = dir.path() / "root",
+       .overlay = Root::Overlay::kKeep,
+       .overlay_directory = dir.path() / "given-layer"}};
+
+  for (const Root& root : roots) CHECK(output_of(kLookAround, {.root = root}) == "/\n");
 }
 
 TEST_CASE("a root whose proc or dev is a symbolic link is refused or harmless") {

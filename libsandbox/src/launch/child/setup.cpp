@@ -73,7 +73,7 @@ Failure open_layer(const Setup& setup, Tree* tree) noexcept {
   if (layer < 0) return failed(Stage::kOverlay, layer);
   tree->layer = static_cast<int>(layer);
   long result = set_attributes(tree->layer, 0);
-  if (result >= 0) result = attach_hidden(tree->layer);
+  if (result >= 0) result = attach_hidden(*tree, tree->layer);
   return result < 0 ? failed(Stage::kOverlay, result) : Failure{};
 }
 
@@ -86,7 +86,7 @@ Failure mount_root(const Setup& setup, Tree* tree) noexcept {
   // A root that somebody gave is never written to, not even to make a mount point.
   long result =
       setup.root ? set_attributes(tree->root, setup.root_attributes | MOUNT_ATTR_RDONLY) : 0;
-  if (result >= 0) result = attach_hidden(tree->root);
+  if (result >= 0) result = attach_hidden(*tree, tree->root);
   return result < 0 ? failed(Stage::kRootMount, result) : Failure{};
 }
 
@@ -95,7 +95,7 @@ Failure cover_root(const Setup& setup, Tree* tree) noexcept {
   const long covered = new_overlay(*tree, tree->root, "root");
   if (covered < 0) return failed(Stage::kOverlay, covered);
   tree->root = static_cast<int>(covered);
-  const long result = attach_hidden(tree->root);
+  const long result = attach_hidden(*tree, tree->root);
   return result < 0 ? failed(Stage::kOverlay, result) : Failure{};
 }
 
@@ -105,10 +105,10 @@ Failure pivot(const Setup& setup, const Tree& tree) noexcept {
   if (setup.root_read_only) change.attr_set |= MOUNT_ATTR_RDONLY;
   long result = raw::mount_setattr(tree.root, "", AT_EMPTY_PATH, &change, sizeof change);
   if (result >= 0) result = raw::fchdir(tree.root);
-  // Both roots on one directory, the new one below: what is detached then is the old one, with
-  // everything that was hidden over it.
+  // Both roots on one directory, the new one below, and over them what else was hidden over the old
+  // one. The topmost is detached each time; one that stayed would be what "/.." leads to.
   if (result >= 0) result = raw::pivot_root(".", ".");
-  if (result >= 0) result = raw::umount2(".", MNT_DETACH);
+  for (int i = 0; result >= 0 && i < tree.hidden; ++i) result = raw::umount2(".", MNT_DETACH);
   if (result >= 0) result = raw::chdir("/");
   return result < 0 ? failed(Stage::kPivot, result) : Failure{};
 }

@@ -322,8 +322,10 @@ long new_filesystem(const char* type, const Option* options, std::size_t count,
   return raw::fsmount(context.get(), FSMOUNT_CLOEXEC, static_cast<unsigned>(attributes));
 }
 
-long attach_hidden(int mount) noexcept {
-  return raw::move_mount(mount, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
+long attach_hidden(Tree& tree, int mount) noexcept {
+  const long result = raw::move_mount(mount, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
+  if (result >= 0) ++tree.hidden;
+  return result;
 }
 
 long new_overlay(const Tree& tree, int lower, const char* name) noexcept {

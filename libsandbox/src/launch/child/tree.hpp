@@ -21,6 +21,7 @@ struct Tree {
   std::uint32_t layer_uid = Step::kLeave;  // whose the parts of the layer are
   std::uint32_t layer_gid = Step::kLeave;
   LastDirectory last{};
+  int hidden = 0;  // mounts over the old root, the new one among them
 };
 
 /// Takes one step. 0 or -errno.
@@ -39,8 +40,8 @@ long new_filesystem(const char* type, const Option* options, std::size_t count,
                     std::uint64_t attributes) noexcept;
 
 /// Mounts `mount` over the old root, where nothing but its descriptor reaches it. The kernel takes
-/// only mounts of the own namespace as layers, and drops these with the old root.
-long attach_hidden(int mount) noexcept;
+/// only mounts of the own namespace as layers. Each has to be detached after the change of root.
+long attach_hidden(Tree& tree, int mount) noexcept;
 
 /// An overlay of the layer's part `name` over the mount `lower`, detached.
 long new_overlay(const Tree& tree, int lower, const char* name) noexcept;
