@@ -130,7 +130,7 @@ void UserNamespaceHolder::stay(void* self) noexcept {
 }
 
 UserNamespaceHolder::~UserNamespaceHolder() {
-  raw::pidfd_send_signal(pidfd_.get(), SIGKILL);
+  raw::kill_process(pidfd_.get(), pid_);
   while (raw::waitid(P_PIDFD, pidfd_.get(), nullptr, WEXITED | __WALL, nullptr) == -EINTR) {
   }
 }

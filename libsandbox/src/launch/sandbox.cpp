@@ -68,7 +68,7 @@ struct Sandbox::State {
   void require_init() const {
     if (!control) throw std::invalid_argument("a sandbox without an init takes no requests");
   }
-  void kill() const noexcept { raw::pidfd_send_signal(pidfd.get(), SIGKILL); }
+  void kill() const noexcept { raw::kill_process(pidfd.get(), pid); }
   void take_event(const ReceivedEvent& received);
   void conclude();
   bool reap(int& status, rusage& usage) const noexcept;

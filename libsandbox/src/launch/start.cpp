@@ -108,7 +108,7 @@ class NewChild {
   NewChild& operator=(NewChild&&) = delete;
   ~NewChild() {
     if (!pidfd_) return;
-    raw::pidfd_send_signal(pidfd_.get(), SIGKILL);
+    raw::kill_process(pidfd_.get(), pid_);
     reap();
   }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <asm/unistd.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/filter.h>
@@ -248,6 +249,12 @@ inline long pidfd_send_signal(int pidfd, int signal) noexcept {
   return call(__NR_pidfd_send_signal, pidfd, signal, 0, 0);
 }
 inline long kill(int pid, int signal) noexcept { return call(__NR_kill, pid, signal); }
+/// Kills a process that the caller has to wait for, so that its pid is not another's. By the pid,
+/// where a filter or an emulation does not know the newer call: the wait would never end.
+inline long kill_process(int pidfd, int pid) noexcept {
+  const long result = pidfd_send_signal(pidfd, 9);
+  return result < 0 && result != -ESRCH && pid > 0 ? kill(pid, 9) : result;
+}
 inline long waitid(int type, int id, void* info, int options, rusage* usage) noexcept {
   return call(__NR_waitid, type, id, address(info), options, address(usage));
 }
