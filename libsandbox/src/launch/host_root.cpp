@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/host_root.hpp"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -45,29 +45,46 @@ constexpr const char* kEtcTrees[] = {
 constexpr const char* kLinkerSettings = "/etc/ld.so.conf";
 constexpr const char* kLinkerSettingsTree = "/etc/ld.so.conf.d";
 
+/// Whether a failure says that a file is not there for the caller. Any other leaves it open, and
+/// what is shown must not depend on how many descriptors the caller has left.
+bool means_absent(int error) {
+  return error == ENOENT || error == ENOTDIR || error == EACCES || error == ELOOP;
+}
+
 std::optional<std::string> link_target(const char* path) {
   char target[PATH_MAX];
   const ssize_t size = ::readlink(path, target, sizeof target);
+  if (size < 0 && errno != EINVAL && !means_absent(errno)) throw_errno("cannot look at '{}'", path);
   if (size <= 0) return std::nullopt;
   return std::string(target, static_cast<std::size_t>(size));
 }
 
 constexpr int kReadQuietly = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 
+/// Opens a file of the host's; nothing when it is not there for the caller.
+UniqueFd open_quietly(const char* path, int flags = 0) {
+  UniqueFd file(::open(path, kReadQuietly | flags));
+  if (!file && !means_absent(errno)) throw_errno("cannot read '{}'", path);
+  return file;
+}
+
 /// The size of a regular file that everybody may read; none for anything else.
-std::optional<std::size_t> public_size(const UniqueFd& fd) {
+std::optional<std::size_t> public_size(const UniqueFd& fd, const char* path) {
+  if (!fd) return std::nullopt;
   struct stat status {};
-  if (!fd || ::fstat(fd.get(), &status) < 0 || !S_ISREG(status.st_mode)) return std::nullopt;
-  if ((status.st_mode & S_IROTH) == 0) return std::nullopt;
+  if (::fstat(fd.get(), &status) < 0) throw_errno("cannot read '{}'", path);
+  if (!S_ISREG(status.st_mode) || (status.st_mode & S_IROTH) == 0) return std::nullopt;
   return static_cast<std::size_t>(status.st_size);
 }
 
-std::string read_up_to(const UniqueFd& fd, std::size_t expected) {
+std::string read_up_to(const UniqueFd& fd, std::size_t expected, const char* path) {
   std::string text(expected, '\0');
   std::size_t size = 0;
   while (size < text.size()) {
     const ssize_t count = ::read(fd.get(), text.data() + size, text.size() - size);
-    if (count <= 0) break;
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw_errno("cannot read '{}'", path);
+    if (count == 0) break;
     size += static_cast<std::size_t>(count);
   }
   text.resize(size);
@@ -75,14 +92,14 @@ std::string read_up_to(const UniqueFd& fd, std::size_t expected) {
 }
 
 std::string accounts_in(const char* path, AccountKind kind) {
-  const UniqueFd file(::open(path, kReadQuietly));
-  const auto size = public_size(file);
+  const UniqueFd file = open_quietly(path);
+  const auto size = public_size(file, path);
   if (!size || *size > kLargestCopy) return {};
-  return system_accounts(read_up_to(file, *size), kind);
+  return system_accounts(read_up_to(file, *size, path), kind);
 }
 
 void add_file(HostRoot& root, const char* path, EtcUse use) {
-  UniqueFd file(::open(path, kReadQuietly | O_NOFOLLOW));
+  UniqueFd file = open_quietly(path, O_NOFOLLOW);
   if (!file && errno == ELOOP) {
     // A link into /usr, as /etc/os-release is one, stays a link.
     const auto target = link_target(path);
@@ -90,20 +107,24 @@ void add_file(HostRoot& root, const char* path, EtcUse use) {
       root.links.push_back({path, *target});
       return;
     }
-    file.reset(::open(path, kReadQuietly));
+    file = open_quietly(path);
   }
-  const auto size = public_size(file);
+  const auto size = public_size(file, path);
   if (!size || *size > kLargestCopy) return;
   if (use == EtcUse::kRead && *size > kDearCopy) {
     root.trees.push_back({.path = path, .is_directory = false});
   } else {
-    root.files.push_back({path, read_up_to(file, *size)});
+    root.files.push_back({path, read_up_to(file, *size, path)});
   }
 }
 
 void add_tree(HostRoot& root, const char* path) {
   struct stat status {};
-  if (::lstat(path, &status) == 0 && S_ISDIR(status.st_mode)) root.trees.push_back({.path = path});
+  if (::lstat(path, &status) == 0) {
+    if (S_ISDIR(status.st_mode)) root.trees.push_back({.path = path});
+  } else if (!means_absent(errno)) {
+    throw_errno("cannot look at '{}'", path);
+  }
 }
 
 /// The lines of `text`, one after the other.
@@ -184,8 +205,8 @@ HostRoot read_host_root(NameServers name_servers, EtcUse use) {
   for (const char* place : kProgramPlaces) {
     if (auto target = link_target(place)) {
       root.links.push_back({place, std::move(*target)});
-    } else if (::access(place, F_OK) == 0) {
-      root.trees.push_back({.path = place});
+    } else {
+      add_tree(root, place);
     }
   }
   for (const char* file : kEtcFiles) add_file(root, file, use);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <optional>
 #include <stdexcept>
 
@@ -107,16 +108,26 @@ class RootPlanner {
       throw SystemError(ENOTDIR, fmt::format("cannot use the root '{}'", printable(root.path)));
     }
     root_fd_.reset(::fcntl(root.fd.get(), F_DUPFD_CLOEXEC, 0));
+    if (!root_fd_) throw_errno("cannot use the root '{}'", printable(root.path));
     root_is_own_ = root.status.st_uid == ::geteuid();
     plan_.setup.root = show(root, IdMappedTree{.view = root_view()});
   }
 
   [[nodiscard]] bool root_has(const std::filesystem::path& path) const {
-    const std::string relative = path.relative_path().native();
-    const UniqueFd found(
-        static_cast<int>(raw::openat2(root_fd_.get(), relative.c_str(), O_PATH | O_CLOEXEC,
-                                      RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)));
-    return static_cast<bool>(found);
+    return static_cast<bool>(open_in_root(path.relative_path().native(), O_PATH));
+  }
+
+  /// None for what is not there, or is nothing that can be opened so: whoever made the root chose
+  /// that. What fails for want of something of the caller's is an error.
+  [[nodiscard]] UniqueFd open_in_root(const std::string& path, std::uint64_t flags) const {
+    const long result = raw::openat2(root_fd_.get(), path.c_str(), flags | O_CLOEXEC,
+                                     RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+    if (result == -EMFILE || result == -ENFILE || result == -ENOMEM || result == -EIO) {
+      throw SystemError(static_cast<int>(-result),
+                        fmt::format("cannot look at '/{}' in the root '{}'", printable(path),
+                                    printable(spec_.root.directory.native())));
+    }
+    return UniqueFd(result < 0 ? -1 : static_cast<int>(result));
   }
 
   /// A root that lacks a mount point gets a layer for it to be made in, and stays read-only. Where
@@ -263,14 +274,15 @@ class RootPlanner {
   /// The text of a regular file of the given root; empty for anything else, which whoever made the
   /// root may have put there.
   [[nodiscard]] std::string text_in_root(const char* path) const {
-    const UniqueFd file(static_cast<int>(raw::openat2(root_fd_.get(), path,
-                                                      O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-                                                      RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)));
+    const UniqueFd file = open_in_root(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     struct stat status {};
-    if (!file || ::fstat(file.get(), &status) < 0 || !S_ISREG(status.st_mode)) return {};
+    if (!file) return {};
+    if (::fstat(file.get(), &status) < 0) throw_errno("cannot look at '/{}' in the root", path);
+    if (!S_ISREG(status.st_mode)) return {};
     std::string text(std::size_t{1} << 20, '\0');
-    const ssize_t size = ::read(file.get(), text.data(), text.size());
-    text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+    const long size = check(raw::read(file.get(), text.data(), text.size()),
+                            "cannot read '/{}' in the root", path);
+    text.resize(static_cast<std::size_t>(size));
     return text;
   }
 
