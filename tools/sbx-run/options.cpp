@@ -87,6 +87,8 @@ constexpr TextFlag kTexts[] = {
      "write how it ended, as one JSON object"},
     {kBehaviour, "--run-dir", &Arguments::run_dir, "DIR",
      "where names are kept (SBX_RUN_DIR, /run/sandbox)"},
+    {kBehaviour, "--state-dir", &Arguments::state_dir, "DIR", "taken, as by every tool; not used"},
+    {kBehaviour, "--log-dir", &Arguments::log_dir, "DIR", "taken, as by every tool; not used"},
 };
 
 struct ListFlag {

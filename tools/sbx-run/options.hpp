@@ -28,6 +28,8 @@ struct Options {
 
 /// The command line as it is written, before it is understood.
 struct Arguments {
+  std::string state_dir;  // every tool takes both; this one keeps nothing there
+  std::string log_dir;
   std::string rootfs;
   std::string overlay;              // "true" for the flag alone
   std::vector<std::string> mounts;  // "bind SRC[:DST]" and so on, in the order of the command line

@@ -10,7 +10,7 @@ _sbx_run_switches='--overlay --ksm --ksm=deep --allow-new-privs --detach --tty -
 _sbx_run_flags='--rootfs --bind --ro-bind --tmpfs --user --hostname --workdir --userns --env
   --keep-env --memory --swap --cpus --cpu-weight --pids --timeout --cpu-time --rlimit --io-read
   --io-write --net --publish --allow --deny --rate --seccomp --cap-add --cap-drop --name --enter
-  --config --report --run-dir'
+  --config --report --run-dir --state-dir --log-dir'
 
 _sbx_run_capabilities='chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap
   linux_immutable net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module
@@ -131,7 +131,9 @@ _sbx_run_value() {
       ;;
     --keep-env) _sbx_run_words "$(compgen -e)" ;;
     --enter) _sbx_run_running ;;
-    --rootfs | --workdir | --run-dir | --overlay | --tmpfs) _sbx_run_paths -d ;;
+    --rootfs | --workdir | --run-dir | --state-dir | --log-dir | --overlay | --tmpfs)
+      _sbx_run_paths -d
+      ;;
     --bind | --ro-bind)
       value=${value##*:} # SRC, or DST behind it
       _sbx_run_paths -f

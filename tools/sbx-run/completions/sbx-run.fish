@@ -4,7 +4,7 @@
 
 set -g __sbx_run_valued rootfs bind ro-bind tmpfs user hostname workdir userns env keep-env memory \
     swap cpus cpu-weight pids timeout cpu-time rlimit io-read io-write net publish allow deny rate \
-    seccomp cap-add cap-drop name enter config report run-dir
+    seccomp cap-add cap-drop name enter config report run-dir state-dir log-dir
 
 set -g __sbx_run_capabilities chown dac_override dac_read_search fowner fsetid kill setgid setuid \
     setpcap linux_immutable net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner \
@@ -130,6 +130,8 @@ __sbx_run_flag -l enter -x -a '(__sbx_run_running)' -d 'Run the command in a run
 __sbx_run_flag -l config -r -F -d 'Read a vassal file first'
 __sbx_run_flag -l report -r -F -a fd: -d 'Write how it ended, as one JSON object'
 __sbx_run_flag -l run-dir -x -a '(__fish_complete_directories)' -d 'Where names are kept'
+__sbx_run_flag -l state-dir -x -a '(__fish_complete_directories)' -d 'Not used'
+__sbx_run_flag -l log-dir -x -a '(__fish_complete_directories)' -d 'Not used'
 __sbx_run_flag -l detach -d 'Go on in the background once the command runs'
 __sbx_run_flag -l tty -d 'Put the command on a terminal of its own'
 __sbx_run_flag -l init -d 'A tiny init is process 1 (default)'
