@@ -3,6 +3,7 @@
 // The probe of probe.cpp, run inside a sandbox.
 #pragma once
 
+#include <cstdlib>
 #include <string>
 
 #include "support/child.hpp"
@@ -26,6 +27,12 @@ inline std::string achieved(std::string attack, std::string argument = {}, Spec 
 }
 
 inline constexpr const char* kNothing = "done\n";
+
+/// How many times a race is run: `usual`, or what SBX_RACES says.
+inline int races(int usual) {
+  const char* asked = std::getenv("SBX_RACES");
+  return asked == nullptr ? usual : std::atoi(asked);
+}
 
 /// What `body` returns that an ordinary user runs, whoever runs the test.
 template <std::invocable F>

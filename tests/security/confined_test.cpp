@@ -319,16 +319,28 @@ TEST_CASE("a sandbox that has ended is not killed by its old number") {
   arguments[4] = SIGCHLD;
   arguments[8] = reinterpret_cast<std::uint64_t>(chosen.data());
   arguments[9] = chosen.size();
+  int question[2];
+  int answer[2];
+  REQUIRE(::pipe2(question, O_CLOEXEC) == 0);
+  REQUIRE(::pipe2(answer, O_CLOEXEC) == 0);
   const long victim = ::syscall(SYS_clone3, arguments.data(), sizeof arguments);
+  char byte = 'x';
   if (victim == 0) {
-    for (;;) ::pause();
+    ::close(question[1]);
+    while (::read(question[0], &byte, 1) == 1 && ::write(answer[1], &byte, 1) == 1) {
+    }
+    ::_exit(0);
   }
+  ::close(question[0]);
+  ::close(answer[1]);
   if (victim < 0) SBX_SKIP("cannot choose the number of a process here");
 
   sandbox.kill();
-  const bool alive = ::waitpid(number, nullptr, WNOHANG) == 0;
+  const bool asked = ::write(question[1], &byte, 1) == 1;
+  const bool alive = asked && ::read(answer[0], &byte, 1) == 1;
 
-  ::kill(number, SIGKILL);
-  if (alive) ::waitpid(number, nullptr, 0);
+  ::close(question[1]);
+  ::close(answer[0]);
+  ::waitpid(number, nullptr, 0);
   CHECK(alive);
 }

@@ -51,18 +51,22 @@ bool has_set_id_bits(const fs::path& path) {
 // a bind of a shared mount: what is mounted on it inside stayed on the host
 TEST_CASE("what is mounted inside a bind does not appear outside") {
   SBX_REQUIRE_ROOT();
-  const TempDir dir;
-  const std::string seen = sbx::test::in_child([&] {
-    share_mount(dir.path());
-    fs::create_directories(dir.path() / "shown/inner");
-    Spec spec = shell("true");
-    spec.mounts = {sbx::Bind{.source = dir.path() / "shown", .target = "/data"},
-                   sbx::Tmpfs{.target = "/data/inner"}};
-    const sbx::Output output = sbx::run(spec);
-    return std::to_string(output.report.status) + mounts_below(dir.path());
-  });
+  using Mode = sbx::UserNamespace::Mode;
+  for (const Mode mode : {Mode::kAuto, Mode::kHost}) {
+    const TempDir dir;
+    const std::string seen = sbx::test::in_child([&] {
+      share_mount(dir.path());
+      fs::create_directories(dir.path() / "shown/inner");
+      Spec spec = shell("true");
+      spec.user_namespace.mode = mode;
+      spec.mounts = {sbx::Bind{.source = dir.path() / "shown", .target = "/data"},
+                     sbx::Tmpfs{.target = "/data/inner"}};
+      const sbx::Output output = sbx::run(spec);
+      return std::to_string(output.report.status) + mounts_below(dir.path());
+    });
 
-  CHECK(seen == "0");
+    CHECK(seen == "0");
+  }
 }
 
 // the same for a root and its overlay
