@@ -14,7 +14,7 @@ build_packages=(
 test_packages=(
   "${build_packages[@]}"
   clang-14 clang-format cmake doctest-dev g++-12 libclang-rt-14-dev libstdc++-12-dev
-  passt uidmap bash-completion zsh fish
+  passt uidmap bash-completion zsh fish patch
 )
 
 # Prints those of the packages that are not installed.
