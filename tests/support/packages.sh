@@ -17,6 +17,10 @@ test_packages=(
   passt uidmap bash-completion zsh fish patch
 )
 
+# What tests/bench measures beside sbx-run.
+# shellcheck disable=SC2034
+bench_packages=(bubblewrap crun firejail runc systemd-container util-linux)
+
 # Prints those of the packages that are not installed.
 missing_packages() { # PACKAGE...
   local installed package
