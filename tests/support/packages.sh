@@ -21,6 +21,18 @@ test_packages=(
 # shellcheck disable=SC2034
 bench_packages=(bubblewrap crun firejail runc systemd-container util-linux)
 
+# What tests/compat runs in a sandbox, beside what is there by then. The Java runtime has the compiler
+# in itself.
+# shellcheck disable=SC2034
+compat_packages=(
+  beanstalkd curl gdb git gpg gpg-agent gunicorn imagemagick-6.q16 iputils-ping
+  libpython3.11-testsuite make memcached nginx-light nodejs openjdk-17-jre-headless openssl php8.2-cli
+  postgresql-15 procps redis-server ruby ruby-rack strace tmux
+  uwsgi-core uwsgi-plugin-psgi uwsgi-plugin-python3 uwsgi-plugin-rack-ruby3.1 xz-utils
+)
+# Packages of node from elsewhere have it in themselves, and are no friends of Debian's.
+command -v npm >/dev/null || compat_packages+=(npm)
+
 # Prints those of the packages that are not installed.
 missing_packages() { # PACKAGE...
   local installed package
