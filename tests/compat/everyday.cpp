@@ -6,7 +6,6 @@
 namespace {
 
 using sbx::compat::Against;
-using sbx::compat::Caller;
 using sbx::compat::Row;
 
 /// As many arguments as `n` says, after those of `sh`.

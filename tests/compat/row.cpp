@@ -56,6 +56,18 @@ std::string missing(const Row& row) {
   return {};
 }
 
+/// Whether sbx-run has more than the caller's own id to give.
+bool has_many_ids() {
+  if (::geteuid() == 0) return true;
+  const passwd* account = ::getpwuid(::geteuid());
+  if (account == nullptr || !has_program("newuidmap")) return false;
+  std::ifstream ranges("/etc/subuid");
+  for (std::string line; std::getline(ranges, line);) {
+    if (line.starts_with(account->pw_name + std::string(":"))) return true;
+  }
+  return false;
+}
+
 std::vector<std::string> command_of(const Row& row) {
   if (!row.command.empty()) return row.command;
   return {"sh", "-euc", row.script};
@@ -191,6 +203,7 @@ void run_current_row() {
   if (row.caller == Caller::kRoot) SBX_REQUIRE_ROOT();
   if (row.caller == Caller::kOrdinary) SBX_REQUIRE_ORDINARY_USER();
   if (const std::string name = missing(row); !name.empty()) SBX_SKIP("needs " + name);
+  if (row.many_ids && !has_many_ids()) SBX_SKIP("needs newuidmap, and a range in /etc/subuid");
   if (row.terminal && ::access("/dev/ptmx", R_OK | W_OK) < 0) SBX_SKIP("needs /dev/ptmx");
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   const TempDir work;

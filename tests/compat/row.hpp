@@ -40,6 +40,7 @@ struct Row {
   std::vector<std::string> differs_for_one_id{};
 
   bool work = false;      ///< starts in a folder of the host's that is shown by --bind
+  bool many_ids = false;  ///< wants --user root with more ids than one
   bool terminal = false;  ///< on a terminal, with --tty
   Caller caller = Caller::kAnyone;
   std::chrono::seconds deadline{120};

@@ -6,6 +6,7 @@
 
 namespace {
 
+using sbx::compat::Against;
 using sbx::compat::Row;
 
 /// until COMMAND...: runs it until it succeeds. port: one that nobody listens on.
@@ -234,8 +235,71 @@ cat said
      .says = "from the session\n"},
 };
 
+// Servers that are started as root and become somebody else.
+const Row kDropping[] = {
+    {.name = "with --user root setpriv and start-stop-daemon give a program to another user",
+     .needs = {"setpriv", "start-stop-daemon"},
+     .flags = {"--user", "root"},
+     .script = R"SH(
+setpriv --reuid=www-data --regid=www-data --init-groups id -u
+setpriv --reuid=nobody --regid=nogroup --clear-groups --inh-caps=-all --bounding-set=-all id -un
+start-stop-daemon --start --quiet --chuid daemon --exec /usr/bin/id -- -un
+)SH",
+     .says = "33\nnobody\ndaemon\n",
+     .against = Against::kNothing,
+     .many_ids = true},
+
+    {.name = "with --user root nginx opens port 80, and its workers are www-data's",
+     .needs = {"nginx", "curl"},
+     .flags = {"--user", "root"},
+     .script = kTools + R"SH(
+chmod 711 . ; mkdir www; echo page >www/index.html
+cat >nginx.conf <<E
+user www-data;
+pid $PWD/pid;
+worker_processes 2;
+events { worker_connections 64; }
+http {
+  access_log off;
+  client_body_temp_path $PWD/body; proxy_temp_path $PWD/proxy; fastcgi_temp_path $PWD/fastcgi;
+  uwsgi_temp_path $PWD/uwsgi; scgi_temp_path $PWD/scgi;
+  server { listen 80; listen [::1]:80; root $PWD/www; }
+}
+E
+nginx -e "$PWD/error.log" -p "$PWD" -c "$PWD/nginx.conf"
+curl -sS http://localhost/
+until_true sh -c 'ps -o user= -C nginx | grep -c www-data | grep -x 2'
+ps -o user= -C nginx | sort | uniq -c | tr -s ' '
+stat -c %U body
+)SH",
+     .says = "page\n 1 root\n 2 www-data\nwww-data\n",
+     .against = Against::kNothing,
+     .many_ids = true},
+
+    {.name = "with --user root memcached and PostgreSQL run as users of their own",
+     .needs = {"memcached", "setpriv", "python3", "ps", "/usr/lib/postgresql/15/bin/initdb"},
+     .flags = {"--user", "root"},
+     .script = kTools + R"SH(
+memcached -d -u nobody -s /tmp/socket -a 777
+until_true test -S /tmp/socket
+ask /tmp/socket 'set key 0 0 5' value 'get key' | head -n 1
+ps -o user= -C memcached
+as() { setpriv --reuid=www-data --regid=www-data --clear-groups "$@"; }
+export PATH=/usr/lib/postgresql/15/bin:$PATH
+mkdir -m 700 /tmp/data; chown www-data: /tmp/data; cd /tmp
+as initdb -D data -A trust --no-sync --no-locale >log
+as pg_ctl -D data -w -t 60 -l data/log -o '-k /tmp' start >>log
+as psql -h /tmp -qAt -c 'select current_user' postgres
+as pg_ctl -D data -w -m fast stop >>log
+)SH",
+     .says = "STORED\nnobody\nwww-data\n",
+     .against = Against::kNothing,
+     .many_ids = true},
+};
+
 const sbx::compat::Theme kTheme("servers", kStores);
 const sbx::compat::Theme kTheme2("servers", kWeb);
 const sbx::compat::Theme kTheme3("servers", kDaemons);
+const sbx::compat::Theme kTheme4("servers", kDropping);
 
 }  // namespace
