@@ -190,7 +190,7 @@ grep -o 'kill([0-9]*, SIGUSR1)' log | tr -d 0-9
      .needs = {"setarch"},
      .script = R"SH(
 stack() { setarch -R grep stack /proc/self/maps; }
-test "$(stack)" = "$(stack)" && echo equal
+test -n "$(stack)" && test "$(stack)" = "$(stack)" && echo equal
 )SH",
      .says = "equal\n"},
 
