@@ -29,6 +29,7 @@ constexpr Sentence kSentences[] = {
     {Stage::kLoopback, "cannot bring the loopback interface 'lo' up"},
     {Stage::kKeyring, "cannot join a new session keyring"},
     {Stage::kSession, "cannot start a new session"},
+    {Stage::kSignals, "cannot reset the signals"},
     {Stage::kTerminal, "cannot set up the terminal"},
     {Stage::kBounding, "cannot reduce the capability bounding set"},
     {Stage::kGroups, "cannot set the supplementary groups"},
@@ -41,6 +42,7 @@ constexpr Sentence kSentences[] = {
     {Stage::kDescriptors, "cannot pass the descriptors"},
     {Stage::kSeccomp, "cannot load the seccomp filter"},
     {Stage::kInit, "cannot execute the init"},
+    {Stage::kInitSetup, "cannot set up the sandbox's init"},
     {Stage::kRequest, "cannot start a program in the sandbox"},
 };
 

@@ -35,17 +35,18 @@ milliseconds left_until(Clock::time_point deadline) {
   return std::max(milliseconds(0), std::chrono::ceil<milliseconds>(deadline - Clock::now()));
 }
 
-/// Waits for the answer to a request to start a program: its first event.
-ReceivedEvent expect_started(int socket, const Command& command) {
+/// Waits for the answer to a request: the first event.
+ReceivedEvent expect(EventKind kind, int socket, const Command& command) {
   try {
     ReceivedEvent received = receive_event(socket, kForEver).value();
-    if (received.event.kind == EventKind::kStarted) return received;
+    if (received.event.kind == kind) return received;
     if (received.event.kind != EventKind::kFailed) {
       throw SystemError(EBADMSG, "cannot understand the sandbox's init");
     }
-    detail::throw_failure(
-        received.event.failure,
-        {.plan = nullptr, .program = command.argv[0], .workdir = command.workdir.native()});
+    detail::throw_failure(received.event.failure,
+                          {.plan = nullptr,
+                           .program = command.argv.empty() ? "" : command.argv[0],
+                           .workdir = command.workdir.native()});
   } catch (const ExecError&) {
     throw;
   } catch (const SystemError& error) {
@@ -169,9 +170,9 @@ Sandbox Sandbox::start(const Spec& spec) {
   if (spec.command.argv.empty()) {
     // Once the init answers, it also listens.
     send_request(state->control.get(), {.kind = RequestKind::kHello});
-    receive_event(state->control.get(), kForEver);
+    expect(EventKind::kHello, state->control.get(), spec.command);
   } else {
-    state->terminal = expect_started(state->control.get(), spec.command).fd;
+    state->terminal = expect(EventKind::kStarted, state->control.get(), spec.command).fd;
   }
   return Sandbox(std::move(state));
 }
@@ -197,7 +198,7 @@ Process Sandbox::exec(const Command& command) {
   send_request(state_->control.get(), {.kind = RequestKind::kSpawn}, fds);
   channel.theirs.reset();
 
-  ReceivedEvent received = expect_started(channel.ours.get(), command);
+  ReceivedEvent received = expect(EventKind::kStarted, channel.ours.get(), command);
   auto state = std::make_unique<Process::State>();
   state->channel = std::move(channel.ours);
   state->terminal = std::move(received.fd);
@@ -212,7 +213,7 @@ void Sandbox::exec_main(const Command& command) {
   std::vector<int> fds = {file.get()};
   detail::append_passed(command, fds);
   send_request(state_->control.get(), {.kind = RequestKind::kMain}, fds);
-  ReceivedEvent received = expect_started(state_->control.get(), command);
+  ReceivedEvent received = expect(EventKind::kStarted, state_->control.get(), command);
   state_->terminal = std::move(received.fd);
   state_->started = Clock::now();
 }

@@ -47,7 +47,12 @@ class DumpableFlag {
  public:
   DumpableFlag() {
     const std::lock_guard lock(mutex());
-    if (users()++ == 0) value() = ::prctl(PR_GET_DUMPABLE);
+    if (users() == 0) {
+      const int now = ::prctl(PR_GET_DUMPABLE);
+      if (now < 0) throw_errno("cannot read the caller's dumpable flag");
+      value() = now;
+    }
+    ++users();
   }
   DumpableFlag(const DumpableFlag&) = delete;
   DumpableFlag& operator=(const DumpableFlag&) = delete;
@@ -220,10 +225,12 @@ long change_tree(const IdMappedTree& tree, std::uint64_t attributes, int user_na
 
 void map_tree(const IdMappedTree& tree, const Namespace& view) {
   long result = change_tree(tree, tree.attributes | MOUNT_ATTR_IDMAP, view.fd());
-  if (result < 0 && tree.required) {
-    throw SystemError(static_cast<int>(-result),
-                      fmt::format("cannot show '{}' with the sandbox's ids", printable(tree.path)),
-                      "its file system cannot do it: bind it read-only, or use the host's ids");
+  const bool incapable = result == -EINVAL || result == -EPERM;  // as many file systems are
+  if (result < 0 && (tree.required || !incapable)) {
+    throw SystemError(
+        static_cast<int>(-result),
+        fmt::format("cannot show '{}' with the sandbox's ids", printable(tree.path)),
+        incapable ? "its file system cannot do it: bind it read-only, or use the host's ids" : "");
   }
   if (result < 0) result = change_tree(tree, tree.attributes, 0);
   check(result, "cannot change the mount of '{}'", printable(tree.path));

@@ -52,10 +52,12 @@ std::uint64_t ticks_in_stat(const char* text) noexcept {
   return sum;
 }
 
-void CpuClock::open() noexcept {
-  proc_ = static_cast<int>(raw::openat(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+long CpuClock::open() noexcept {
+  const long proc = raw::openat(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  proc_ = static_cast<int>(proc);
   const long count = raw::processor_count();
   processors_ = count > 0 ? static_cast<std::uint64_t>(count) : 1;
+  return proc;
 }
 
 std::uint64_t CpuClock::process_us(const char* pid) const noexcept {

@@ -9,8 +9,8 @@ namespace sbx::child {
 /// as /proc tells it. It is looked at no more often than it could have run out.
 class CpuClock {
  public:
-  /// Takes hold of the sandbox's /proc.
-  void open() noexcept;
+  /// Takes hold of the sandbox's /proc; below zero when it cannot.
+  long open() noexcept;
 
   [[nodiscard]] std::uint64_t used_us() const noexcept;
 

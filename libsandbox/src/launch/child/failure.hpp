@@ -20,6 +20,7 @@ enum class Stage : std::uint16_t {
   kSysctl,  // index: which of Setup::sysctls
   kKeyring,
   kSession,
+  kSignals,
   kTerminal,
   kRlimit,  // index: the resource
   kBounding,
@@ -34,6 +35,7 @@ enum class Stage : std::uint16_t {
   kDescriptors,
   kSeccomp,
   kInit,
+  kInitSetup,
   kRequest,  // the init does not understand or cannot serve a request
   kExec,
 };

@@ -51,18 +51,22 @@ class Init {
   [[noreturn]] void run(std::uint64_t cpu_limit_us) noexcept;
 
  private:
-  bool prepare() noexcept;
-  void watch(int fd, Watched what, int index = 0) const noexcept;
+  long prepare() noexcept;
+  long open_descriptors() noexcept;
+  long watch(int fd, Watched what, int index = 0) const noexcept;
   void wait_for_event() noexcept;
   void check_cpu_time() noexcept;
   void reap() noexcept;
   void on_change(int pid, int status, const rusage& usage) noexcept;
   void accept_client() noexcept;
   void serve_connection(Connection& connection) noexcept;
+  bool serve(Message& message, int connection) noexcept;
+  void drop(Connection& connection) noexcept;
   void serve_job(Job& job) noexcept;
   void take_policy(Message& message) noexcept;
-  void spawn(Message& message, bool main, int reply_to) noexcept;
+  bool spawn(Message& message, bool main, int reply_to) noexcept;
   Failure start(Job& job, const Message& message, std::size_t first_passed, bool main) noexcept;
+  Failure introduce(Job& job, int pid, int master, bool main) noexcept;
   int open_terminal(bool main) const noexcept;
   static bool wait_until_executed(int pid, int end, bool main) noexcept;
   void signal(const Job& job, const Request& request) const noexcept;
@@ -87,41 +91,58 @@ class Init {
   CpuClock cpu_clock_;
 };
 
-bool Init::prepare() noexcept {
-  raw::prctl(PR_SET_DUMPABLE, 0);
-  raw::prctl(PR_SET_PDEATHSIG, 0);  // from now on the maker's end of the socket tells of its end
+/// What fails here would be missing for as long as the sandbox lives.
+long Init::prepare() noexcept {
+  long result = raw::prctl(PR_SET_DUMPABLE, 0);
+  // From now on the maker's end of the socket tells of its end.
+  if (result >= 0) result = raw::prctl(PR_SET_PDEATHSIG, 0);
   raw::prctl(PR_SET_NAME, reinterpret_cast<unsigned long>("sbx-init"));
   const std::uint64_t all = ~std::uint64_t{0};
-  raw::sigprocmask(SIG_SETMASK, &all, nullptr);
-  const std::uint64_t children = std::uint64_t{1} << (SIGCHLD - 1);
-  // First, while an unused number is sure to be free.
-  if (raw::fcntl(kListenFd, F_SETFD, FD_CLOEXEC) >= 0) listener_ = kListenFd;
-  raw::fcntl(kControlFd, F_SETFD, FD_CLOEXEC);
-  epoll_ = static_cast<int>(raw::epoll_create());
-  signals_ = static_cast<int>(raw::signalfd(&children, SFD_CLOEXEC | SFD_NONBLOCK));
-  connections_[0].fd = kControlFd;
-  if (listener_ >= 0) raw::listen(listener_, kMostConnections);
-  watch(signals_, Watched::kSignals);
-  watch(listener_, Watched::kListener);
-  watch(kControlFd, Watched::kConnection);
-  pts_ = static_cast<int>(raw::openat(AT_FDCWD, "/dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (cpu_limit_us_ != 0) cpu_clock_.open();
+  if (result >= 0) result = raw::sigprocmask(SIG_SETMASK, &all, nullptr);
+  if (result >= 0) result = open_descriptors();
+  if (result >= 0 && cpu_limit_us_ != 0) result = cpu_clock_.open();
+  if (result < 0) return result;
   shared_failure_ = static_cast<Failure*>(
       raw::mmap(4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, kNone));
-  return epoll_ >= 0 && signals_ >= 0 && shared_failure_ != nullptr;
+  return shared_failure_ == nullptr ? -ENOMEM : 0;
+}
+
+long Init::open_descriptors() noexcept {
+  // First, while an unused number is sure to be free.
+  long result = raw::fcntl(kListenFd, F_SETFD, FD_CLOEXEC);
+  if (result >= 0) listener_ = kListenFd;
+  if (result >= 0 || result == -EBADF) result = raw::fcntl(kControlFd, F_SETFD, FD_CLOEXEC);
+  if (result >= 0) result = raw::epoll_create();
+  if (result < 0) return result;
+  epoll_ = static_cast<int>(result);
+  const std::uint64_t children = std::uint64_t{1} << (SIGCHLD - 1);
+  result = raw::signalfd(&children, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (result < 0) return result;
+  signals_ = static_cast<int>(result);
+  connections_[0].fd = kControlFd;
+  result = watch(signals_, Watched::kSignals);
+  if (result >= 0) result = watch(kControlFd, Watched::kConnection);
+  if (result >= 0 && listener_ >= 0) result = raw::listen(listener_, kMostConnections);
+  if (result >= 0 && listener_ >= 0) result = watch(listener_, Watched::kListener);
+  pts_ = static_cast<int>(raw::openat(AT_FDCWD, "/dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  return result;
 }
 
 void Init::run(std::uint64_t cpu_limit_us) noexcept {
   cpu_limit_us_ = cpu_limit_us;
-  if (!prepare()) raw::exit_group(125);
+  const long result = prepare();
+  if (result < 0) {
+    const Failure failure{.stage = Stage::kInitSetup, .error = static_cast<std::int32_t>(-result)};
+    send_event(kControlFd, {.kind = EventKind::kFailed, .failure = failure});
+    raw::exit_group(125);
+  }
   for (;;) wait_for_event();
 }
 
-void Init::watch(int fd, Watched what, int index) const noexcept {
-  if (fd < 0) return;
+long Init::watch(int fd, Watched what, int index) const noexcept {
   epoll_event event{.events = EPOLLIN, .data = {.u64 = 0}};
   event.data.u64 = (static_cast<std::uint64_t>(what) << 32U) | static_cast<unsigned>(index);
-  raw::epoll_add(epoll_, fd, &event);
+  return raw::epoll_add(epoll_, fd, &event);
 }
 
 /// Takes one event at a time: what it does may close what another was about.
@@ -158,6 +179,7 @@ void Init::reap() noexcept {
     int status = 0;
     rusage usage{};
     const long pid = raw::wait4(-1, &status, WNOHANG | WUNTRACED | __WALL, &usage);
+    if (pid == -EINTR) continue;
     if (pid <= 0) return;
     on_change(static_cast<int>(pid), status, usage);
   }
@@ -204,8 +226,8 @@ void Init::accept_client() noexcept {
       raw::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) >= 0 && peer.pid == 0;
   for (Connection& connection : connections_) {
     if (!foreign || connection.fd != kNone || &connection == &connections_[0]) continue;
+    if (watch(fd, Watched::kConnection, static_cast<int>(&connection - connections_)) < 0) break;
     connection.fd = fd;
-    watch(fd, Watched::kConnection, static_cast<int>(&connection - connections_));
     return;
   }
   raw::close(fd);
@@ -215,33 +237,41 @@ void Init::serve_connection(Connection& connection) noexcept {
   Message message;
   const Message::Outcome outcome = message.receive(connection.fd);
   if (outcome == Message::Outcome::kNothing) return;
-  if (outcome == Message::Outcome::kEnd) {
-    raw::close(connection.fd);
-    const bool maker = connection.fd == kControlFd;
-    // Whoever asked for the main program; the next to come gets the same number.
-    if (main_ != nullptr && main_->channel == connection.fd) main_->channel = kNone;
-    connection.fd = kNone;
-    if (maker && owned_) abandon();
-    return;
-  }
+  // Whoever cannot be answered would wait for ever.
+  if (outcome == Message::Outcome::kEnd || !serve(message, connection.fd)) drop(connection);
+}
+
+void Init::drop(Connection& connection) noexcept {
+  raw::close(connection.fd);
+  const bool maker = connection.fd == kControlFd;
+  // Whoever asked for the main program; the next to come gets the same number.
+  if (main_ != nullptr && main_->channel == connection.fd) main_->channel = kNone;
+  connection.fd = kNone;
+  if (maker && owned_) abandon();
+}
+
+/// False when an answer did not get out.
+bool Init::serve(Message& message, int connection) noexcept {
   switch (message.request.kind) {
     case RequestKind::kPolicy:
-      return take_policy(message);
+      take_policy(message);
+      return true;
     case RequestKind::kMain:
-      return spawn(message, true, connection.fd);
+      return spawn(message, true, connection);
     case RequestKind::kSpawn:
-      return spawn(message, false, connection.fd);
+      return spawn(message, false, connection);
     case RequestKind::kSignal:
       if (main_ != nullptr) signal(*main_, message.request);
-      return;
+      return true;
     case RequestKind::kRelease:
       owned_ = false;
-      return;
+      return true;
     case RequestKind::kHello:
-      send_event(connection.fd,
-                 {.kind = EventKind::kHello, .pid = main_ == nullptr ? 0 : main_->pid}, policy_fd_);
-      return;
+      return send_event(connection,
+                        {.kind = EventKind::kHello, .pid = main_ == nullptr ? 0 : main_->pid},
+                        policy_fd_);
   }
+  return true;
 }
 
 void Init::serve_job(Job& job) noexcept {
@@ -262,7 +292,8 @@ void Init::take_policy(Message& message) noexcept {
   if (policy_fd_ == kNone && message.fd_count == 1) policy_fd_ = message.take(0);
 }
 
-void Init::spawn(Message& message, bool main, int reply_to) noexcept {
+/// False when `reply_to` did not get its answer.
+bool Init::spawn(Message& message, bool main, int reply_to) noexcept {
   const std::size_t needed = main ? 1 : 2;
   Job* free = nullptr;
   for (Job& job : jobs_) {
@@ -276,12 +307,14 @@ void Init::spawn(Message& message, bool main, int reply_to) noexcept {
       failure = start(*free, message, needed, main);
     }
   }
-  if (!failure) return;
+  if (!failure) return true;
   const bool has_channel = free != nullptr && free->channel != kNone;
-  send_event(has_channel ? free->channel : reply_to,
-             {.kind = EventKind::kFailed, .failure = failure});
-  if (has_channel && !main) raw::close(free->channel);
+  const bool sent = send_event(has_channel ? free->channel : reply_to,
+                               {.kind = EventKind::kFailed, .failure = failure});
+  const bool closes = has_channel && !main;
+  if (closes) raw::close(free->channel);
   if (free != nullptr) *free = Job{};
+  return sent || closes;
 }
 
 int Init::open_terminal(bool main) const noexcept {
@@ -349,19 +382,26 @@ Failure Init::start(Job& job, const Message& message, std::size_t first_passed,
   if (pid < 0) {
     *shared_failure_ = {.stage = Stage::kRequest, .error = static_cast<std::int32_t>(-pid)};
   }
-  const Failure failure =
+  Failure failure =
       in_time ? *shared_failure_ : Failure{.stage = Stage::kRequest, .error = ETIMEDOUT};
-  if (!failure) {
-    job.pid = static_cast<int>(pid);
-    if (main) {
-      main_ = &job;
-    } else {
-      watch(job.channel, Watched::kJob, static_cast<int>(&job - jobs_));
-    }
-    send_event(job.channel, {.kind = EventKind::kStarted, .pid = job.pid}, master);
-  }
+  if (!failure) failure = introduce(job, static_cast<int>(pid), master, main);
   if (master >= 0) raw::close(master);
   return failure;
+}
+
+/// Makes a program that runs one of this process's, and tells who asked for it. One that nobody
+/// would hear of is killed.
+Failure Init::introduce(Job& job, int pid, int master, bool main) noexcept {
+  const int index = static_cast<int>(&job - jobs_);
+  const long watched = main ? 0 : watch(job.channel, Watched::kJob, index);
+  if (watched >= 0 && send_event(job.channel, {.kind = EventKind::kStarted, .pid = pid}, master)) {
+    job.pid = pid;
+    if (main) main_ = &job;
+    return {};
+  }
+  raw::kill(pid, SIGKILL);
+  return {.stage = Stage::kRequest,
+          .error = watched < 0 ? static_cast<std::int32_t>(-watched) : ENOBUFS};
 }
 
 void Init::signal(const Job& job, const Request& request) const noexcept {
@@ -376,8 +416,7 @@ void Init::kill_all() noexcept {
   if (raw::wait4(-1, nullptr, WNOHANG | __WALL, nullptr) == -ECHILD) return;
   // Process 1 is not among those that kill(-1) reaches.
   raw::kill(-1, SIGKILL);
-  while (raw::wait4(-1, nullptr, __WALL, nullptr) > 0) {
-  }
+  for (long pid = 0; pid >= 0 || pid == -EINTR;) pid = raw::wait4(-1, nullptr, __WALL, nullptr);
 }
 
 /// The main program has ended: nothing of the sandbox outlives it.

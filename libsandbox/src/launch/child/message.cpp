@@ -70,10 +70,10 @@ Message::Outcome Message::receive(int socket) noexcept {
   return good ? Outcome::kRequest : Outcome::kEnd;
 }
 
-void send_event(int socket, const Event& event, int fd) noexcept {
-  if (socket < 0) return;
+bool send_event(int socket, const Event& event, int fd) noexcept {
+  if (socket < 0) return true;
   Event copy = event;
-  send(socket, &copy, sizeof copy, fd);
+  return send(socket, &copy, sizeof copy, fd) >= 0;
 }
 
 long send_descriptor(int socket, int fd) noexcept {

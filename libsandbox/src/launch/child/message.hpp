@@ -32,9 +32,9 @@ class Message {
   std::size_t fd_count = 0;
 };
 
-/// Sends `event`, with the descriptor `fd` when there is one. A requester that does not listen
-/// misses it: the init waits for nobody.
-void send_event(int socket, const Event& event, int fd = -1) noexcept;
+/// Sends `event`, with the descriptor `fd` when there is one. False when it did not get out: the
+/// init waits for nobody. Nobody misses it where `socket` is none.
+bool send_event(int socket, const Event& event, int fd = -1) noexcept;
 
 /// Sends the descriptor `fd` alone, with one byte.
 long send_descriptor(int socket, int fd) noexcept;

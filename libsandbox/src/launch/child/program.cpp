@@ -55,8 +55,7 @@ void relocate_texts(Program* program, const Table& table) noexcept {
 
 Failure enter_session(const Program* program, const Place& place, int* terminal) noexcept {
   long result = place.share_session ? raw::setpgid(0, 0) : raw::setsid();
-  // A process that leads its session already has what it needs.
-  if (result < 0 && result != -EPERM) return failed(Stage::kSession, result);
+  if (result < 0) return failed(Stage::kSession, result);
   if ((program->flags & Program::kTerminal) == 0) return {};
 
   result = raw::ioctl(place.terminal_master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -239,19 +238,24 @@ void relocate(Program* program) noexcept {
   relocate_texts(program, program->candidates);
 }
 
-void reset_signal_actions() noexcept {
+long reset_signal_actions() noexcept {
   struct {
     void (*handler)(int);
     unsigned long flags;
     void (*restorer)();
     std::uint64_t mask;
   } const standard{SIG_DFL, 0, nullptr, 0};
-  for (int signal = 1; signal <= 64; ++signal) raw::sigaction(signal, &standard, nullptr);
+  for (int signal = 1; signal <= 64; ++signal) {
+    if (signal == SIGKILL || signal == SIGSTOP) continue;
+    const long result = raw::sigaction(signal, &standard, nullptr);
+    if (result < 0) return result;
+  }
+  return 0;
 }
 
-void release_signals() noexcept {
+long release_signals() noexcept {
   const std::uint64_t nothing = 0;
-  raw::sigprocmask(SIG_SETMASK, &nothing, nullptr);
+  return raw::sigprocmask(SIG_SETMASK, &nothing, nullptr);
 }
 
 long limit_bounding_set(std::uint64_t present, std::uint64_t kept) noexcept {
@@ -259,7 +263,7 @@ long limit_bounding_set(std::uint64_t present, std::uint64_t kept) noexcept {
   for (unsigned capability = 0; capability < 64; ++capability) {
     if ((dropped >> capability & 1) == 0) continue;
     const long result = raw::prctl(PR_CAPBSET_DROP, capability);
-    if (result == -EINVAL) break;  // beyond the last that the kernel knows
+    if (result == -EINVAL && capability > CAP_LAST_CAP) break;  // as many as the kernel knows
     // Who may not drop it is right when it is not there.
     const bool absent = result == -EPERM && raw::prctl(PR_CAPBSET_READ, capability) == 0;
     if (result < 0 && !absent) return result;
@@ -307,14 +311,16 @@ Failure become_program(Program* policy, Program* program, const int* passed,
   if (place.caller_fd >= 0) {
     // The change of identity has cleared the parent-death signal; whoever died before it is set
     // again has hung up.
-    raw::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const long result = raw::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (result < 0) return failed(Stage::kCallerGone, result);
     pollfd caller{.fd = place.caller_fd, .events = 0, .revents = 0};
     const timespec now{};
     if (raw::ppoll(&caller, 1, &now) > 0) return failed(Stage::kCallerGone, -ESRCH);
   }
   failure = place_descriptors(program, passed, terminal);
   if (failure) return failure;
-  release_signals();
+  const long result = release_signals();
+  if (result < 0) return failed(Stage::kSignals, result);
   if (!confine_first) failure = confine(policy);
   return failure ? failure : execute(program);
 }

@@ -89,10 +89,10 @@ Failure become_program(Program* policy, Program* program, const int* passed,
                        const Place& place) noexcept;
 
 /// Every signal's action as in a new program: nothing is ignored.
-void reset_signal_actions() noexcept;
+long reset_signal_actions() noexcept;
 
 /// Nothing is held back.
-void release_signals() noexcept;
+long release_signals() noexcept;
 
 /// Drops every capability that is not in `kept` from the bounding set, which holds at most those in
 /// `present`.

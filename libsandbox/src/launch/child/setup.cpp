@@ -26,10 +26,11 @@ Failure failed(Stage stage, long result, std::size_t index = 0) noexcept {
 /// Waits until the caller has written the id maps. A caller that dies first hangs up; one that dies
 /// later takes this process along.
 Failure wait_for_caller(const Setup& setup) noexcept {
-  raw::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  long result = raw::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (result < 0) return failed(Stage::kCallerGone, result);
   raw::close(setup.caller_sync_fd);
   char byte = 0;
-  const long result = raw::read(setup.sync_fd, &byte, 1);
+  result = raw::read(setup.sync_fd, &byte, 1);
   return result == 1 ? Failure{} : failed(Stage::kCallerGone, result < 0 ? result : -ESRCH);
 }
 
@@ -42,7 +43,7 @@ Failure change_user(const Setup& setup) noexcept {
   if (setup.change_user) {
     // The caller shares this memory, and would stay without core dumps and debuggers.
     raw::prctl(PR_SET_DUMPABLE, static_cast<unsigned long>(setup.dumpable));
-    raw::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (result >= 0) result = raw::prctl(PR_SET_PDEATHSIG, SIGKILL);
   }
   return result < 0 ? failed(Stage::kBecomeRoot, result) : Failure{};
 }
@@ -56,9 +57,9 @@ Failure keep_mounts_private() noexcept {
 Failure take_steps(Tree& tree, const Step* steps, std::size_t count,
                    std::size_t first_index) noexcept {
   for (std::size_t i = 0; i < count; ++i) {
+    tree.absent = false;
     const long result = take_step(tree, steps[i]);
-    const bool absent = result == -ENOENT || result == -ENODEV;
-    if (result < 0 && !(absent && steps[i].optional)) {
+    if (result < 0 && !(tree.absent && steps[i].optional)) {
       return failed(Stage::kStep, result, first_index + i);
     }
   }
@@ -190,7 +191,8 @@ Failure become_init(const Setup& setup) noexcept {
   int image = -1;
   result = place_init_descriptors(setup, &image);
   if (result < 0) return failed(Stage::kDescriptors, result);
-  release_signals();
+  result = release_signals();
+  if (result < 0) return failed(Stage::kSignals, result);
 
   char name[] = "sbx-init";
   char* argv[] = {name, const_cast<char*>(setup.init_cpu_limit), nullptr};
@@ -214,7 +216,8 @@ Failure hand_over_terminal(const Setup& setup, int* master) noexcept {
 Failure set_up(const Setup& setup) noexcept {
   Failure failure = wait_for_caller(setup);
   // A caller who ignores SIGCHLD would hand that on, and the init would see no end of anything.
-  reset_signal_actions();
+  const long reset = reset_signal_actions();
+  if (!failure && reset < 0) failure = failed(Stage::kSignals, reset);
   const long umask = raw::umask(0);
   if (!failure) failure = change_user(setup);
   if (!failure && setup.hostname != nullptr) failure = name_host(setup.hostname);

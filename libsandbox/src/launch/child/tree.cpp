@@ -47,6 +47,13 @@ long open_inside(int root, const char* path, std::uint64_t flags, Reach reach) n
   return fd;
 }
 
+/// The result of looking for what a step is about: an optional step may go without that, but with
+/// nothing else missing.
+long noted(Tree& tree, long result) noexcept {
+  tree.absent = result == -ENOENT;
+  return result;
+}
+
 void forget_last(Tree& tree) noexcept {
   if (tree.last.fd >= 0) raw::close(tree.last.fd);
   tree.last = {};
@@ -121,7 +128,7 @@ long finish(Tree& tree, const Step& step, long mount) noexcept {
   const Fd mounted(mount);
   if (!mounted.ok()) return mounted.error();
   const Target target(tree, step);
-  if (target.error() < 0) return target.error();
+  if (target.error() < 0) return noted(tree, target.error());
   forget_last(tree);  // what it was may be covered now
   const bool refused = step.reach == Reach::kInRoot && target.is_on_proc();
   return refused ? -EPERM : target.attach(mounted.get());
@@ -190,6 +197,12 @@ long open_device(int directory, const char* path, std::uint64_t device) noexcept
   return result < 0 ? result : copy;
 }
 
+long mount_filesystem(Tree& tree, const Step& step) noexcept {
+  const long mount = new_filesystem(step.text, step.options, step.option_count, step.attributes);
+  tree.absent = mount == -ENODEV;
+  return finish(tree, step, mount);
+}
+
 long make_device(Tree& tree, const Step& step) noexcept {
   const char* name = nullptr;
   const long parent = open_parent(tree, step, &name);
@@ -208,7 +221,8 @@ long copy_inside(const Tree& tree, const Step& step, const char* from, unsigned 
 }
 
 long mount_inside(Tree& tree, const Step& step, const char* from, unsigned below) noexcept {
-  return finish(tree, step, with_attributes(step, copy_inside(tree, step, from, below)));
+  const long copy = noted(tree, copy_inside(tree, step, from, below));
+  return finish(tree, step, with_attributes(step, copy));
 }
 
 /// An empty read-only directory, mounted nowhere yet. All that are hidden share one.
@@ -224,16 +238,14 @@ long empty_directory(Tree& tree, const Step& step) noexcept {
 
 long mask(Tree& tree, const Step& step) noexcept {
   const Target target(tree, step);
-  if (target.error() < 0) return target.error();
+  if (target.error() < 0) return noted(tree, target.error());
   struct stat status {};
-  const long result = target.stat(&status);
+  const long result = noted(tree, target.stat(&status));
   if (result < 0) return result;
   // The sandbox's own null device, mounted with as few rights as any mask needs.
   const Fd empty(S_ISDIR(status.st_mode) ? empty_directory(tree, step)
                                          : open_device(tree.root, "dev/null", kNullDevice));
-  // Not what an optional step may lack.
-  if (!empty.ok())
-    return empty.error() == -ENOENT || empty.error() == -ENODEV ? -ENXIO : empty.error();
+  if (!empty.ok()) return empty.error();
   return target.attach(empty.get());
 }
 
@@ -243,10 +255,11 @@ long cover_with_overlay(Tree& tree, const Step& step) noexcept {
   return finish(tree, step, with_attributes(step, new_overlay(tree, lower.get(), step.text)));
 }
 
-long write_sysctl(const Tree& tree, const Step& step) noexcept {
-  const Fd file(step.reach == Reach::kOwn
-                    ? raw::openat(tree.root, step.target, O_WRONLY | O_NOFOLLOW | O_CLOEXEC)
-                    : open_inside(tree.root, step.target, O_WRONLY, step.reach));
+long write_sysctl(Tree& tree, const Step& step) noexcept {
+  const Fd file(
+      noted(tree, step.reach == Reach::kOwn
+                      ? raw::openat(tree.root, step.target, O_WRONLY | O_NOFOLLOW | O_CLOEXEC)
+                      : open_inside(tree.root, step.target, O_WRONLY, step.reach)));
   if (!file.ok()) return file.error();
   return raw::write(file.get(), step.text, step.size);
 }
@@ -363,8 +376,7 @@ long take_step(Tree& tree, const Step& step) noexcept {
     case StepKind::kSymlink:
       return make_symlink(tree, step);
     case StepKind::kFilesystem:
-      return finish(tree, step,
-                    new_filesystem(step.text, step.options, step.option_count, step.attributes));
+      return mount_filesystem(tree, step);
     case StepKind::kBind:
       return finish(tree, step, with_attributes(step, open_source(step.source)));
     case StepKind::kDevice:

@@ -21,7 +21,8 @@ struct Tree {
   std::uint32_t layer_uid = Step::kLeave;  // whose the parts of the layer are
   std::uint32_t layer_gid = Step::kLeave;
   LastDirectory last{};
-  int hidden = 0;  // mounts over the old root, the new one among them
+  int hidden = 0;       // mounts over the old root, the new one among them
+  bool absent = false;  // the last step failed because what it is about is not there
 };
 
 /// Takes one step. 0 or -errno.
@@ -31,8 +32,8 @@ long take_step(Tree& tree, const Step& step) noexcept;
 /// was.
 long open_source(const Source& source) noexcept;
 
-/// Sets MOUNT_ATTR_* on a tree of mounts, and parts it from its peers: where the caller's mounts are
-/// shared, as systemd has them all, what is mounted on a copy would appear on the host.
+/// Sets MOUNT_ATTR_* on a tree of mounts, and parts it from its peers: where the caller's mounts
+/// are shared, as systemd has them all, what is mounted on a copy would appear on the host.
 long set_attributes(int mount, std::uint64_t attributes) noexcept;
 
 /// Mounts a new file system, detached.
