@@ -67,7 +67,8 @@ class SBX_API Sandbox {
   /// Waits for the next change of the command, as Process::wait_change does.
   Process::Change wait_change(std::chrono::milliseconds timeout);
 
-  /// Becomes readable when wait_change() has something to say; -1 with Init::kNone.
+  /// Becomes readable when wait_change() has something to say; -1 with Init::kNone, and once the
+  /// command has ended: fd() tells the rest.
   [[nodiscard]] int change_fd() const noexcept;
 
   /// Sends `signal` to the command, or to its process group.

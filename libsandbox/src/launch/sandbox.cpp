@@ -83,6 +83,7 @@ struct Sandbox::State {
   Clock::time_point started = Clock::now();
   std::optional<Report> main_ended;  // as the init told it
   std::optional<Report> report;      // the whole story, once process 1 is gone
+  bool deaf = false;                 // nothing more comes from the init
   bool stopped = false;              // a stop that wait_change() has not told yet
   bool owned = true;
   bool timed_out = false;
@@ -116,6 +117,7 @@ bool Sandbox::State::reap(int& status, rusage& usage) const noexcept {
 void Sandbox::State::take_event(const ReceivedEvent& received) {
   if (received.event.kind == EventKind::kEnded) {
     main_ended = detail::report_from_event(received.event);
+    deaf = true;
   }
   if (received.event.kind == EventKind::kStopped) stopped = true;
 }
@@ -222,16 +224,15 @@ int Sandbox::fd() const noexcept { return state_->pidfd.get(); }
 
 int Sandbox::pid() const noexcept { return state_->pid; }
 
-int Sandbox::change_fd() const noexcept { return state_->control.get(); }
+int Sandbox::change_fd() const noexcept { return state_->deaf ? -1 : state_->control.get(); }
 
 Process::Change Sandbox::wait_change(milliseconds timeout) {
   using Change = Process::Change;
   State& state = *state_;
   const auto deadline = Clock::now() + timeout;
-  bool listening = static_cast<bool>(state.control) && !state.main_ended;
   while (!state.report) {
     const milliseconds left = timeout.count() < 0 ? kForEver : left_until(deadline);
-    const int control = listening ? state.control.get() : -1;
+    const int control = change_fd();
     if (!detail::wait_readable({state.pidfd.get(), control}, left)) return Change::kNone;
     if (detail::wait_readable({state.pidfd.get()}, milliseconds(0))) {
       state.conclude();
@@ -240,9 +241,8 @@ Process::Change Sandbox::wait_change(milliseconds timeout) {
     try {
       state.take_event(receive_event(control, milliseconds(0)).value());
     } catch (const SystemError&) {
-      listening = false;  // it ends: the descriptor of the process will tell
+      state.deaf = true;  // it ends: the descriptor of the process will tell
     }
-    if (state.main_ended) listening = false;
     if (std::exchange(state.stopped, false)) return Change::kStopped;
   }
   return Change::kEnded;
