@@ -35,13 +35,19 @@ void rename_process() {
   kName.copy(program_invocation_name, static_cast<std::size_t>(size) - 1);
 }
 
+void close_all(unsigned first, unsigned last) {
+  if (::close_range(first, last, 0) == 0) return;
+  const auto most = static_cast<unsigned>(::sysconf(_SC_OPEN_MAX));
+  for (unsigned fd = first; fd <= std::min(last, most); ++fd) ::close(static_cast<int>(fd));
+}
+
 /// Closes everything but `a` and `b`.
 void close_others(int a, int b) {
   const unsigned low = static_cast<unsigned>(std::min(a, b));
   const unsigned high = static_cast<unsigned>(std::max(a, b));
-  if (std::min(a, b) > 0) ::close_range(0, low - 1, 0);
-  if (low + 1 < high) ::close_range(low + 1, high - 1, 0);
-  ::close_range(high + 1, ~0U, 0);
+  if (low > 0) close_all(0, low - 1);
+  if (low + 1 < high) close_all(low + 1, high - 1);
+  close_all(high + 1, ~0U);
 }
 
 [[noreturn]] void wait_and_do(int pipe, int kept, const std::function<void()>& first,
@@ -74,7 +80,11 @@ LastWill::LastWill(const std::function<void()>& deed, int kept,
   alive_.reset(ends[1]);
   executor_ = ::fork();
   if (executor_ < 0) sbx::detail::throw_errno("cannot start the process that tidies up");
-  if (executor_ == 0) wait_and_do(end.get(), kept, first, deed);
+  if (executor_ == 0) {
+    // Not left to close_others(), which may fail: whoever holds this end would wait for himself.
+    alive_.reset();
+    wait_and_do(end.get(), kept, first, deed);
+  }
 }
 
 void LastWill::cancel() {

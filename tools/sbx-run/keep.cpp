@@ -27,7 +27,8 @@ constexpr int kSetupFailed = 125;
   }
   const int status = word.empty() ? kSetupFailed : static_cast<unsigned char>(word[0]);
   if (word.size() > 1) std::fputs(word.c_str() + 1, stderr);
-  if (word.empty()) std::fputs("sbx-run: the process in the background ended early\n", stderr);
+  if (word.empty())
+    std::fputs("sbx-run: cannot run in the background: the process there ended early\n", stderr);
   std::fflush(stderr);
   ::_exit(status);
 }

@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstdlib>
 #include <exception>
+#include <fstream>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -19,42 +21,12 @@
 
 #include "sbx/fd.hpp"
 #include "sys/error.hpp"
-#include "sys/number.hpp"
 #include "sys/raw.hpp"
 
 namespace sbx_run {
 namespace {
 
 using sbx::UniqueFd;
-
-/// A file that pasta writes its pid to, removed with this object.
-class PidFile {
- public:
-  PidFile() {
-    fd_.reset(::mkostemp(path_.data(), O_CLOEXEC));
-    if (!fd_) sbx::detail::throw_errno("cannot make a file for pasta's pid");
-  }
-  PidFile(const PidFile&) = delete;
-  PidFile& operator=(const PidFile&) = delete;
-  PidFile(PidFile&&) = delete;
-  PidFile& operator=(PidFile&&) = delete;
-  ~PidFile() { ::unlink(path_.c_str()); }
-
-  [[nodiscard]] const std::string& path() const { return path_; }
-
-  [[nodiscard]] pid_t pid() const {
-    std::array<char, 16> text{};
-    const ssize_t size = ::pread(fd_.get(), text.data(), text.size(), 0);
-    std::string_view digits(text.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
-    while (digits.ends_with('\n')) digits.remove_suffix(1);
-    const auto pid = sbx::detail::parse_unsigned(digits, 4194304);
-    return pid ? static_cast<pid_t>(*pid) : -1;
-  }
-
- private:
-  std::string path_ = "/tmp/sbx-pasta-XXXXXX";
-  UniqueFd fd_;
-};
 
 /// Runs `words` with its words on standard error kept; returns these and its exit status.
 struct Ended {
@@ -88,7 +60,9 @@ Ended run_and_listen(const std::vector<std::string>& words) {
   speak.reset();
   Ended ended;
   // It goes into the background with the pipe closed; so this ends when it is up.
-  ::waitpid(child, &ended.status, 0);
+  while (::waitpid(child, &ended.status, 0) < 0) {
+    if (errno != EINTR) sbx::detail::throw_errno("cannot wait for '{}'", words[0]);
+  }
   std::array<char, 4096> text{};
   ::fcntl(listen.get(), F_SETFL, O_NONBLOCK);
   const ssize_t size = ::read(listen.get(), text.data(), text.size());
@@ -102,22 +76,43 @@ std::string last_line(std::string text) {
   return start == std::string::npos ? text : text.substr(start + 1);
 }
 
-std::vector<std::string> command_line(pid_t pid, const std::string& pid_file) {
+std::vector<std::string> command_line(pid_t pid) {
   std::vector<std::string> words = {"pasta", "--config-net", "--quiet", "--no-map-gw"};
   // No port of the sandbox is opened outside, and none of the host's loopback inside.
   for (const char* direction : {"-t", "-u", "-T", "-U"}) {
     words.insert(words.end(), {direction, "none"});
   }
-  words.insert(words.end(), {"--pid", pid_file});
   if (::geteuid() == 0) words.insert(words.end(), {"--runas", "0:0"});
   words.push_back(std::to_string(pid));
   return words;
 }
 
+/// The children of this process. pasta in the background is the only one: see start().
+std::vector<pid_t> children() {
+  std::vector<pid_t> pids;
+  std::ifstream file("/proc/thread-self/children");
+  for (pid_t pid = 0; file >> pid;) pids.push_back(pid);
+  return pids;
+}
+
+void end(const UniqueFd& pasta) {
+  if (pasta && sbx::raw::pidfd_send_signal(pasta.get(), SIGKILL) >= 0) return;
+  for (const pid_t pid : children()) ::kill(pid, SIGKILL);
+}
+
+UniqueFd find_child() {
+  const auto pids = children();
+  const long found = pids.empty() ? -ESRCH : sbx::raw::pidfd_open(pids.front(), 0);
+  if (found < 0) end({});
+  return UniqueFd(static_cast<int>(sbx::detail::check(found, "cannot find pasta's process")));
+}
+
 /// Starts pasta for `pid`; returns its process once it is up.
 UniqueFd start(pid_t pid) {
-  const PidFile pid_file;
-  const Ended ended = run_and_listen(command_line(pid, pid_file.path()));
+  // pasta leaves its parent when it goes into the background, and falls to this process then. It
+  // needs no file for its pid, which nobody would remove after a SIGKILL.
+  if (::prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) sbx::detail::throw_errno("cannot keep 'pasta'");
+  const Ended ended = run_and_listen(command_line(pid));
   if (WIFEXITED(ended.status) && WEXITSTATUS(ended.status) == 127) {
     throw sbx::SystemError(ENOENT, "cannot execute 'pasta'", "install the package passt");
   }
@@ -125,8 +120,7 @@ UniqueFd start(pid_t pid) {
     throw sbx::SystemError(EIO, "cannot connect the sandbox by pasta",
                            sbx::detail::printable(last_line(ended.said)));
   }
-  return UniqueFd(static_cast<int>(
-      sbx::detail::check(sbx::raw::pidfd_open(pid_file.pid(), 0), "cannot find pasta's process")));
+  return find_child();
 }
 
 constexpr char kUp = '+';
@@ -165,7 +159,7 @@ Pasta::Pasta(pid_t pid) {
   UniqueFd answer(ends[1]);
   // The process that ends pasta starts it, too: this one may be killed while pasta starts.
   const auto pasta = std::make_shared<UniqueFd>();
-  end_.emplace([pasta] { sbx::raw::pidfd_send_signal(pasta->get(), SIGKILL); }, answer.get(),
+  end_.emplace([pasta] { end(*pasta); }, answer.get(),
                [pasta, pid, fd = answer.get()] { *pasta = start_and_tell(pid, fd); });
   answer.reset();
   const std::string word = read_all(listen.get());
