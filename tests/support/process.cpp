@@ -88,7 +88,7 @@ char state_of(pid_t pid) {
   return stat.empty() ? '-' : stat[0];
 }
 
-ProcessSet ProcessSet::below(pid_t parent) {
+std::vector<pid_t> pids_below(pid_t parent) {
   std::multimap<pid_t, pid_t> children;
   for (const pid_t pid : all_pids()) children.emplace(parent_of(pid), pid);
   std::vector<pid_t> found = {parent};
@@ -97,8 +97,10 @@ ProcessSet ProcessSet::below(pid_t parent) {
     for (auto child = first; child != last; ++child) found.push_back(child->second);
   }
   found.erase(found.begin());
-  return ProcessSet(found);
+  return found;
 }
+
+ProcessSet ProcessSet::below(pid_t parent) { return ProcessSet(pids_below(parent)); }
 
 ProcessSet::ProcessSet(const std::vector<pid_t>& pids) {
   for (const pid_t pid : pids) {

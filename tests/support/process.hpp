@@ -29,6 +29,9 @@ std::string mark(std::string_view word);
 std::vector<pid_t> pids_with(const std::string& mark);
 int processes_with(const std::string& mark);
 
+/// Every process below `parent` now, its children's children included; not `parent` itself.
+std::vector<pid_t> pids_below(pid_t parent);
+
 /// The letter of proc(5) for what a process does: 'R', 'S', 'T' for stopped, 'Z'; '-' when it is
 /// gone.
 char state_of(pid_t pid);
