@@ -221,7 +221,8 @@ long copy_inside(const Tree& tree, const Step& step, const char* from, unsigned 
 }
 
 long mount_inside(Tree& tree, const Step& step, const char* from, unsigned below) noexcept {
-  const long copy = noted(tree, copy_inside(tree, step, from, below));
+  const long copy = copy_inside(tree, step, from, below);
+  if (from == step.target) noted(tree, copy);
   return finish(tree, step, with_attributes(step, copy));
 }
 
