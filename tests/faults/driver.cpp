@@ -86,7 +86,11 @@ sbx::Report start_plain(const Spec& spec) { return Sandbox::start(spec).wait(); 
 
 sbx::Report start_on_terminal(const Spec& spec) {
   Sandbox sandbox = Sandbox::start(spec);
-  if (auto terminal = sandbox.take_terminal()) print_terminal(std::move(*terminal));
+  if (auto terminal = sandbox.take_terminal()) {
+    ::prctl(sbx::test::kEndMark);  // this reads and writes for itself
+    print_terminal(std::move(*terminal));
+    ::prctl(sbx::test::kBeginMark);
+  }
   return sandbox.wait();
 }
 

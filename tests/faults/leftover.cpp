@@ -32,15 +32,15 @@ void names_in(const fs::path& directory, const Take& take) {
   for (const auto& entry : fs::directory_iterator(directory, absent)) take(entry.path().native());
 }
 
-/// What carries the project's name, but for what tests make: other suites may run now.
+/// Files that carry the project's name; not directories, which other suites that run now make.
 void own_names_in(const fs::path& directory, const Take& take) {
   names_in(directory, [&](const std::string& path) {
     const std::string name = fs::path(path).filename();
-    if (name.rfind("sbx-", 0) == 0 && name.rfind("sbx-test", 0) != 0) take(path);
+    if (name.rfind("sbx-", 0) == 0 && !fs::is_directory(path)) take(path);
   });
 }
 
-/// The directories below the groups that this process is in.
+/// Groups with one of the project's names, below those that this process is in.
 void own_cgroups(const Take& take) {
   std::ifstream file("/proc/self/cgroup");
   for (std::string line; std::getline(file, line);) {
@@ -58,7 +58,9 @@ void own_cgroups(const Take& take) {
     std::error_code absent;
     for (auto entry = fs::recursive_directory_iterator(top.native() + path, absent);
          entry != fs::recursive_directory_iterator(); entry.increment(absent)) {
-      if (entry->is_directory(absent)) take("cgroup " + entry->path().native());
+      const std::string name = entry->path().filename();
+      const bool own = name.find("sbx") != name.npos || name.find("sandbox") != name.npos;
+      if (own && entry->is_directory(absent)) take("cgroup " + entry->path().native());
     }
   }
 }

@@ -311,10 +311,7 @@ void Tracer::on_begin_or_end(pid_t pid, Tracee& tracee, const __ptrace_syscall_i
   if (counted_ == Counted::kMarks) {
     if (number != SYS_prctl) return;
     if (info.entry.args[0] == kBeginMark) tracee.counting = true;
-    if (info.entry.args[0] == kEndMark) {
-      tracee.counting = false;
-      tracee.foreign = true;
-    }
+    if (info.entry.args[0] == kEndMark) tracee.counting = false;
     return;
   }
   if (tracee.counting || number != SYS_openat) return;

@@ -39,8 +39,8 @@ struct Fault {
   int error = 0;
 };
 
-/// Where the counting of "caller" begins, and, with kMarks, ends: what a dynamic linker and a test
-/// do of themselves is no part of a start.
+/// Where the counting of "caller" begins, and, with kMarks, ends (each as often as it is asked
+/// for): what a dynamic linker and a test do of themselves is no part of a start.
 enum class Counted {
   kFromDevNull,  ///< when it opens /dev/null, which is the first thing that the tools do
   kMarks,        ///< between kBeginMark and kEndMark
