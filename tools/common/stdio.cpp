@@ -35,7 +35,9 @@ void detach_standard_descriptors() {
   if (!null) throw_errno("cannot open '/dev/null'");
   for (const int fd : {0, 1, 2}) {
     struct stat status {};
-    const bool file = fd != 0 && ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+    const int known = fd == 0 ? 0 : ::fstat(fd, &status);
+    if (known < 0) throw_errno("cannot look at descriptor {}", fd);
+    const bool file = fd != 0 && S_ISREG(status.st_mode);
     if (!file && ::dup2(null.get(), fd) < 0) throw_errno("cannot detach descriptor {}", fd);
   }
 }
