@@ -34,8 +34,8 @@ struct Row {
   std::string says{};
   int status = 0;
   Against against = Against::kOutside;
-  /// Lines that only the inside has, for a reason that docs/compatibility.md gives; and those that
-  /// it has when an ordinary user calls.
+  /// Words of the lines in which the inside may differ, for a reason that docs/compatibility.md
+  /// gives; and of those in which it may when an ordinary user calls.
   std::vector<std::string> differs{};
   std::vector<std::string> differs_for_one_id{};
 
