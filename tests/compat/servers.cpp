@@ -133,7 +133,7 @@ def application(environ, start_response):
     return [b'wsgi ' + environ['PATH_INFO'].encode() + b'\n']
 E
 uwsgi --plugins python3 --http-socket "$PWD/socket" --wsgi-file app.py --master --processes 2 \
-  --threads 2 --pidfile pid --daemonize log
+  --threads 2 --worker-reload-mercy 3 --pidfile pid --daemonize log
 until_true curl -sS --unix-socket socket http://localhost/
 curl -sS --unix-socket socket http://localhost/page
 uwsgi --stop pid
@@ -146,7 +146,8 @@ grep -c 'spawned uWSGI worker' log
      .needs = {"/usr/lib/uwsgi/plugins/psgi_plugin.so", "curl"},
      .script = kTools + R"SH(
 echo 'sub { [200, ["Content-Type" => "text/plain"], ["psgi $_[0]{PATH_INFO}\n"]] }' >app.psgi
-uwsgi --plugins psgi --http-socket "$PWD/socket" --psgi app.psgi --master --pidfile pid --daemonize log
+uwsgi --plugins psgi --http-socket "$PWD/socket" --psgi app.psgi --master --worker-reload-mercy 3 \
+  --pidfile pid --daemonize log
 until_true curl -sS --unix-socket socket http://localhost/
 curl -sS --unix-socket socket http://localhost/page
 uwsgi --stop pid
@@ -158,7 +159,8 @@ until_true grep -q 'goodbye to uWSGI' log
      .needs = {"/usr/lib/uwsgi/plugins/rack_plugin.so", "/usr/share/doc/ruby-rack", "curl"},
      .script = kTools + R"SH(
 echo 'run ->(env) { [200, {"content-type" => "text/plain"}, ["rack #{env["PATH_INFO"]}\n"]] }' >config.ru
-uwsgi --plugins rack --http-socket "$PWD/socket" --rack config.ru --master --pidfile pid --daemonize log
+uwsgi --plugins rack --http-socket "$PWD/socket" --rack config.ru --master --worker-reload-mercy 3 \
+  --pidfile pid --daemonize log
 until_true curl -sS --unix-socket socket http://localhost/
 curl -sS --unix-socket socket http://localhost/page
 uwsgi --stop pid
@@ -174,7 +176,8 @@ def app(environ, start_response):
     start_response('200 OK', [])
     return [b'gunicorn\n']
 E
-gunicorn --bind "unix:$PWD/socket" --workers 2 --pid pid --daemon --log-file log app:app
+# A worker that has only just started may miss the word to end.
+gunicorn --graceful-timeout 3 --bind "unix:$PWD/socket" --workers 2 --pid pid --daemon --log-file log app:app
 until_true curl -sS --unix-socket socket http://localhost/
 curl -sS --unix-socket socket http://localhost/
 kill -HUP "$(cat pid)"
