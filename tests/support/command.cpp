@@ -174,7 +174,9 @@ void Program::hang_up() {
   terminal_ = Terminal(UniqueFd());
 }
 
-void Program::signal(int signal) const { ::kill(pid_, signal); }
+void Program::signal(int signal) const {
+  if (pid_ > 0) ::kill(pid_, signal);  // -1 would be everybody
+}
 
 Ended Program::wait(std::chrono::milliseconds deadline) {
   const auto end = Clock::now() + deadline;

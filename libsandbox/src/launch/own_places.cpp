@@ -4,6 +4,8 @@
 #include <linux/mount.h>
 #include <sys/sysmacros.h>
 
+#include <string_view>
+
 #include "sys/error.hpp"
 
 namespace sbx::detail {
@@ -66,7 +68,7 @@ void plan_proc(const Spec& spec, const Identity& identity, StepList& list) {
   for (const char* path : kReadOnlyPaths) {
     Step& step = list.add(StepKind::kReadOnly, path);
     step.attributes = kNoPrograms | MOUNT_ATTR_RDONLY;
-    step.optional = true;
+    step.optional = step.target != std::string_view("proc/sys");  // each kernel has that
   }
 }
 

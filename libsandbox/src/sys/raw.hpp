@@ -253,7 +253,8 @@ inline long kill(int pid, int signal) noexcept { return call(__NR_kill, pid, sig
 /// where a filter or an emulation does not know the newer call: the wait would never end.
 inline long kill_process(int pidfd, int pid) noexcept {
   const long result = pidfd_send_signal(pidfd, 9);
-  return result < 0 && result != -ESRCH && pid > 0 ? kill(pid, 9) : result;
+  const bool ended = result == -ESRCH || result == -EBADF;
+  return result < 0 && !ended && pid > 0 ? kill(pid, 9) : result;
 }
 inline long waitid(int type, int id, void* info, int options, rusage* usage) noexcept {
   return call(__NR_waitid, type, id, address(info), options, address(usage));
