@@ -46,6 +46,7 @@ const std::vector<Errors> kErrors = {
     {"futex", {EAGAIN, EINTR}},
     {"getcwd", {ENOENT, ENOMEM}},
     {"getdents64", {EIO, ENOENT}},
+    {"getpid", {}},  // cannot fail
     {"getrandom", {EINTR, EAGAIN}},
     {"getrusage", {EINVAL}},
     {"getsockopt", {ENOBUFS}},

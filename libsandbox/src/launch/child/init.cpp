@@ -453,6 +453,8 @@ std::uint64_t number_in(const char* text) noexcept {
 
 /// `stack` is as the kernel leaves it: the number of arguments, then the arguments.
 [[noreturn]] void init_main(const long* stack) noexcept {
+  // Anywhere but at the head of a process namespace, kill_all() would be the end of others.
+  if (raw::getpid() != 1) raw::exit_group(125);
   static constinit Init init;
   const auto* const* argv = reinterpret_cast<const char* const*>(stack + 1);
   init.run(stack[0] > 1 ? number_in(argv[1]) : 0);
