@@ -98,7 +98,7 @@ class LoopbackService {
   bool good_ = false;
 };
 
-std::vector<pid_t> pastas() { return sbx::test::pids_with("/tmp/sbx-pasta-"); }
+std::vector<pid_t> pastas() { return sbx::test::pids_with("--no-map-gw"); }
 
 /// The pastas that are there now and were not among `before`.
 std::vector<pid_t> new_pastas(const std::vector<pid_t>& before) {
