@@ -148,21 +148,24 @@ struct Account {
   std::string_view line;
   std::string_view name;
   std::string_view id;
+  std::string_view next;  // a user's group, or a group's members
 
   explicit Account(std::string_view text) : line(text) {
     name = cut(text);
     cut(text);  // the password
     id = cut(text);
+    next = cut(text);
   }
 
-  /// Whether the C library takes the line for an account: it passes over spaces and comments, and
-  /// sees a line up to its first NUL.
+  /// Whether the C library takes the line for an account: it passes over spaces and comments, sees
+  /// a line up to its first NUL, and wants a user's group to be a number.
   [[nodiscard]] bool is(AccountKind kind) const {
-    constexpr std::string_view kNoName = "# \t+-";
+    constexpr std::string_view kNoName = "# \t\v\f\r+-";
     const auto colons = std::count(line.begin(), line.end(), ':');
     return colons == (kind == AccountKind::kUser ? 6 : 3) && !name.empty() &&
            kNoName.find(name[0]) == std::string_view::npos &&
-           line.find('\0') == std::string_view::npos;
+           line.find('\0') == std::string_view::npos &&
+           (kind == AccountKind::kGroup || parse_unsigned(next, 0xffffffff));
   }
 
  private:
