@@ -186,19 +186,22 @@ bool has_group(std::string_view text, std::uint32_t gid) {
   return false;
 }
 
-/// `text` with `added` for the account `name` and `id` at the end, unless it has it already. Others
-/// of that name or id are left out, so that the one to come is the only.
+/// The accounts of `text`, with `added` for the account `name` and `id` at the end unless it is
+/// there. What comes before and has that name or id is left out, so that it is the first of both;
+/// and so are lines that are no account, which the C library could read as one.
 std::string with_account(const std::string& text, AccountKind kind, const std::string& name,
                          std::uint32_t id, const std::string& added) {
   const std::string number = std::to_string(id);
   std::string kept;
+  bool there = false;
   std::string_view line;
   for (Lines lines(text); lines.next(line);) {
     const Account account(line);
-    if (account.is(kind) && account.name == name && account.id == number) return text;
-    if (account.name != name && account.id != number) kept.append(line).append("\n");
+    if (!account.is(kind)) continue;
+    there = there || (account.name == name && account.id == number);
+    if (there || (account.name != name && account.id != number)) kept.append(line).append("\n");
   }
-  return kept + added;
+  return there ? kept : kept + added;
 }
 
 }  // namespace
