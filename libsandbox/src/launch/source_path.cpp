@@ -107,16 +107,20 @@ class Walk {
   int links_ = 0;
 };
 
-/// The same in one step, for a path that is written as the kernel would say it and has no symbolic
-/// link on the way; nothing for any other.
+/// The same in one step, for a path that is plainly written as the kernel would say it and has no
+/// symbolic link on the way; nothing for any other.
 std::optional<SourcePath> open_plain_path(const std::filesystem::path& path) {
-  if (!path.is_absolute() || !path.has_filename() || path.lexically_normal() != path) return {};
+  const std::string& text = path.native();
+  const bool dotted = text.find("/.") != std::string::npos;
+  if (!text.starts_with('/') || text.ends_with('/') || dotted ||
+      text.find("//") != std::string::npos) {
+    return {};
+  }
   UniqueFd fd(static_cast<int>(raw::openat2(AT_FDCWD, path.c_str(), O_PATH | O_CLOEXEC,
                                             RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)));
   struct stat status {};
   if (!fd || ::fstat(fd.get(), &status) < 0) return {};
-  return SourcePath{
-      .fd = std::move(fd), .path = path.native(), .real = path.native(), .status = status};
+  return SourcePath{.fd = std::move(fd), .path = text, .real = text, .status = status};
 }
 
 }  // namespace

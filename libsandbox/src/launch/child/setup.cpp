@@ -23,14 +23,17 @@ Failure failed(Stage stage, long result, std::size_t index = 0) noexcept {
           .error = static_cast<std::int32_t>(-result)};
 }
 
-/// Waits until the caller has written the id maps. A caller that dies first hangs up; one that dies
-/// later takes this process along.
-Failure wait_for_caller(const Setup& setup) noexcept {
-  long result = raw::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (result < 0) return failed(Stage::kCallerGone, result);
+/// From now on a caller that dies takes this process along; one that has died has hung up.
+Failure die_with_caller(const Setup& setup) noexcept {
+  const long result = raw::prctl(PR_SET_PDEATHSIG, SIGKILL);
   raw::close(setup.caller_sync_fd);
+  return result < 0 ? failed(Stage::kCallerGone, result) : Failure{};
+}
+
+/// Waits until the caller has written the id maps.
+Failure wait_for_caller(const Setup& setup) noexcept {
   char byte = 0;
-  result = raw::read(setup.sync_fd, &byte, 1);
+  const long result = raw::read(setup.sync_fd, &byte, 1);
   return result == 1 ? Failure{} : failed(Stage::kCallerGone, result < 0 ? result : -ESRCH);
 }
 
@@ -118,8 +121,7 @@ Failure build_root(const Setup& setup) noexcept {
   Tree tree{.user_namespace = setup.user_namespace,
             .layer_uid = setup.layer_uid,
             .layer_gid = setup.layer_gid};
-  Failure failure = keep_mounts_private();
-  if (!failure) failure = open_layer(setup, &tree);
+  Failure failure = open_layer(setup, &tree);
   if (!failure) failure = mount_root(setup, &tree);
   if (!failure) failure = take_steps(tree, setup.skeleton, setup.skeleton_count, 0);
   if (!failure) failure = cover_root(setup, &tree);
@@ -213,15 +215,24 @@ Failure hand_over_terminal(const Setup& setup, int* master) noexcept {
   return result < 0 ? failed(Stage::kTerminal, result) : Failure{};
 }
 
-Failure set_up(const Setup& setup) noexcept {
-  Failure failure = wait_for_caller(setup);
+/// What needs no number in the new user namespace, while the caller writes the maps.
+Failure prepare_namespaces(const Setup& setup) noexcept {
   // A caller who ignores SIGCHLD would hand that on, and the init would see no end of anything.
   const long reset = reset_signal_actions();
-  if (!failure && reset < 0) failure = failed(Stage::kSignals, reset);
-  const long umask = raw::umask(0);
-  if (!failure) failure = change_user(setup);
+  Failure failure = reset < 0 ? failed(Stage::kSignals, reset) : keep_mounts_private();
   if (!failure && setup.hostname != nullptr) failure = name_host(setup.hostname);
   if (!failure && setup.loopback) failure = bring_loopback_up();
+  return failure;
+}
+
+Failure set_up(const Setup& setup) noexcept {
+  Failure failure = die_with_caller(setup);
+  const Failure prepared = prepare_namespaces(setup);
+  // Whatever has failed: the caller writes the maps of a process that is there.
+  if (!failure) failure = wait_for_caller(setup);
+  if (!failure) failure = prepared;
+  const long umask = raw::umask(0);
+  if (!failure) failure = change_user(setup);
   if (!failure) failure = leave_keyring();
   if (!failure) failure = build_root(setup);
   if (failure) return failure;
