@@ -186,13 +186,16 @@ std::vector<Peer> peers_with_own_root(const Host& host) {
           {"unshare and a script of mounts", unshare(unshare_script(host))}};
 }
 
+Peer shortest_with_host_root() {
+  return {"bubblewrap, its shortest command",
+          {"bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--tmpfs", "/tmp",
+           "/usr/bin/true"}};
+}
+
 std::vector<Peer> peers_with_host_root(const Host& host) {
   Words boot = nspawn();
   add(boot, {"--directory=/", "--volatile=yes", "--private-network", "/usr/bin/true"});
   return {
-      {"bubblewrap",
-       {"bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--tmpfs", "/tmp",
-        "/usr/bin/true"}},
       {"bubblewrap, with /dev, places, masks", bubblewrap_host_root(host)},
       {"crun", oci("crun", host, OciRoot::kHost)},
       {"runc", oci("runc", host, OciRoot::kHost)},

@@ -53,6 +53,9 @@ inline const std::vector<std::string> kOwnPlaces = {"/tmp", "/var/tmp", "/run", 
 std::vector<Peer> peers_with_own_root(const Host& host);
 std::vector<Peer> peers_with_host_root(const Host& host);
 
+/// Bubblewrap without a /dev, places to write and masks of its own.
+Peer shortest_with_host_root();
+
 /// The folder of an OCI bundle that runs true: in the host's `root`, or in its "/" itself.
 enum class OciRoot { kOwn, kHost };
 std::filesystem::path write_bundle(const Host& host, OciRoot root);

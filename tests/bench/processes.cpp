@@ -72,7 +72,7 @@ Section measure_own_root(const Scale& scale, const Host& host, const std::string
 Section measure_host_root(const Scale& scale, const Host& host, const std::string& sbx_run) {
   std::vector<Row> rows = {
       process_row("sbx-run --rootfs /", {sbx_run, "--rootfs", "/", "/usr/bin/true"}),
-      process_row("true alone", {"/usr/bin/true"})};
+      process_row("true alone", {"/usr/bin/true"}), peer_row(shortest_with_host_root())};
   const std::size_t first_peer = rows.size();
   for (const Peer& peer : peers_with_host_root(host)) rows.push_back(peer_row(peer));
   measure(rows, scale.rounds);
@@ -80,8 +80,8 @@ Section measure_host_root(const Scale& scale, const Host& host, const std::strin
   Section section{
       .grids = {grid_of("Whole processes: the host's / read-only, /proc and /tmp", rows, 0)}};
   section.grids.back().notes = {
-      "sbx-run makes /dev, its other places to write and the masks of /proc here too; the peers' "
-      "commands are the shortest that show this root."};
+      "sbx-run makes /dev, its other places to write and the masks of /proc here too, and is held "
+      "to the peers that do; bubblewrap's shortest command shares the host's /dev."};
   add_peer_bar(section, "--rootfs / true", rows[0], rows, first_peer);
   return section;
 }

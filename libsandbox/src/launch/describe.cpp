@@ -21,7 +21,7 @@ constexpr std::array kKinds = {NamespaceKind::kUser,   NamespaceKind::kMount, Na
 std::string namespaces_of(const Plan& plan) {
   std::string names;
   for (const NamespaceKind kind : kKinds) {
-    if ((plan.clone_flags & static_cast<std::uint64_t>(kind)) == 0) continue;
+    if ((plan.namespaces & static_cast<std::uint64_t>(kind)) == 0) continue;
     names += fmt::format(" {}", to_string(kind));
   }
   return names;
@@ -46,6 +46,7 @@ std::string words_text(const std::vector<std::string>& words) {
 std::string describe(const Spec& spec) {
   Plan plan;
   detail::compile(spec, plan);
+  detail::plan_root(spec, plan);
   const detail::Identity& identity = plan.identity;
   std::string text = fmt::format("namespaces:{}\n", namespaces_of(plan));
   if (identity.user_namespace) {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "kernel/namespace_cure.hpp"
 #include "sbx/rlimit.hpp"
 #include "sys/error.hpp"
 
@@ -20,6 +21,7 @@ struct Sentence {
 
 constexpr Sentence kSentences[] = {
     {Stage::kCallerGone, "cannot go on without the caller"},
+    {Stage::kNamespaces, "cannot create the sandbox's namespaces"},
     {Stage::kPropagation, "cannot make the mounts private"},
     {Stage::kBecomeRoot, "cannot take the ids of the new user namespace"},
     {Stage::kRootMount, "cannot mount the root"},
@@ -69,6 +71,10 @@ const Step* step_at(const Plan* plan, std::size_t index) {
 }
 
 std::string cure_for(Stage stage, int error) {
+  if (stage == Stage::kNamespaces && error == ENOSPC) {
+    return "a limit on namespaces is reached, one of the sysctls user.max_*_namespaces";
+  }
+  if (stage == Stage::kNamespaces) return user_namespace_cure(error);
   if (stage == Stage::kRlimit && error == EPERM)
     return "only CAP_SYS_RESOURCE can raise a hard limit";
   if (stage == Stage::kOverlay && error == EINVAL) {

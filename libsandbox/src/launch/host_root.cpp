@@ -19,7 +19,6 @@
 namespace sbx::detail {
 namespace {
 
-constexpr std::size_t kLargestCopy = std::size_t{1} << 20;
 constexpr std::size_t kDearCopy = std::size_t{16} << 10;  // from here on a mount costs less
 
 /// Where programs and libraries live. On a merged /usr all but the first are links into it.
@@ -75,20 +74,6 @@ std::optional<std::size_t> public_size(const UniqueFd& fd, const char* path) {
   if (::fstat(fd.get(), &status) < 0) throw_errno("cannot read '{}'", path);
   if (!S_ISREG(status.st_mode) || (status.st_mode & S_IROTH) == 0) return std::nullopt;
   return static_cast<std::size_t>(status.st_size);
-}
-
-std::string read_up_to(const UniqueFd& fd, std::size_t expected, const char* path) {
-  std::string text(expected, '\0');
-  std::size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t count = ::read(fd.get(), text.data() + size, text.size() - size);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw_errno("cannot read '{}'", path);
-    if (count == 0) break;
-    size += static_cast<std::size_t>(count);
-  }
-  text.resize(size);
-  return text;
 }
 
 std::string accounts_in(const char* path, AccountKind kind) {
@@ -228,6 +213,20 @@ HostRoot read_host_root(NameServers name_servers, EtcUse use) {
   root.passwd = accounts_in("/etc/passwd", AccountKind::kUser);
   root.group = accounts_in("/etc/group", AccountKind::kGroup);
   return root;
+}
+
+std::string read_up_to(const UniqueFd& fd, std::size_t expected, const char* path) {
+  std::string text(expected, '\0');
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t count = ::read(fd.get(), text.data() + size, text.size() - size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw_errno("cannot read '{}'", path);
+    if (count == 0) break;
+    size += static_cast<std::size_t>(count);
+  }
+  text.resize(size);
+  return text;
 }
 
 std::string system_accounts(const std::string& text, AccountKind kind) {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
 #include "launch/identity.hpp"
+#include "sbx/fd.hpp"
 
 namespace sbx::detail {
 
@@ -48,6 +50,12 @@ HostRoot read_host_root(NameServers name_servers, EtcUse use);
 /// case.
 std::vector<EtcFile> account_files(const std::string& passwd, const std::string& group,
                                    const User& user);
+
+/// The largest file of somebody else's that is copied.
+inline constexpr std::size_t kLargestCopy = std::size_t{1} << 20;
+
+/// What `fd` holds, `expected` bytes at most. Errors name `path`.
+std::string read_up_to(const UniqueFd& fd, std::size_t expected, const char* path);
 
 enum class AccountKind { kUser, kGroup };
 

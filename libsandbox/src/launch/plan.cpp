@@ -137,7 +137,7 @@ void check_spec(const Spec& spec) {
   }
 }
 
-std::uint64_t clone_flags_for(const Spec& spec, const Identity& identity) {
+std::uint64_t namespaces_for(const Spec& spec, const Identity& identity) {
   using enum NamespaceKind;
   std::uint64_t flags =
       flag(kMount) | flag(kPid) | flag(kIpc) | flag(kUts) | flag(kCgroup) | flag(kTime);
@@ -259,11 +259,10 @@ void compile(const Spec& spec, Plan& plan) {
   plan.identity = resolve_identity(spec);
   check_user(plan.identity.user);
   check_file_capabilities(spec, plan.identity);
-  plan.clone_flags = clone_flags_for(spec, plan.identity);
+  plan.namespaces = namespaces_for(spec, plan.identity);
   plan.hostname = spec.hostname;
   plan.program = ProgramBlock(policy_parts(spec, plan.identity));
   append_passed(spec.command, plan.passed_fds);
-  plan_root(spec, plan);
 
   child::Setup& setup = plan.setup;
   setup.hostname = plan.hostname.c_str();

@@ -44,7 +44,7 @@ struct Plan {
   ~Plan() = default;
 
   Identity identity;
-  std::uint64_t clone_flags = 0;
+  std::uint64_t namespaces = 0;  // CLONE_NEW*
   StepList skeleton;
   StepList steps;
   std::vector<UniqueFd> fds;  // what the child inherits
@@ -56,11 +56,12 @@ struct Plan {
   child::Setup setup;
 };
 
-/// Fills an empty plan. Throws SystemError or std::invalid_argument; nothing is made by then that
-/// outlives the plan.
+/// Fills an empty plan, but for the root. Throws SystemError or std::invalid_argument; nothing is
+/// made by then that outlives the plan.
 void compile(const Spec& spec, Plan& plan);
 
-/// Fills in how the root of `spec` is built: steps, sources, layers.
+/// Fills in how the root of `spec` is built: steps, sources, layers. The longest part, and done
+/// while the child makes its namespaces. Throws as compile() does.
 void plan_root(const Spec& spec, Plan& plan);
 
 /// Who a program is when its command does not say.

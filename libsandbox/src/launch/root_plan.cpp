@@ -271,19 +271,16 @@ class RootPlanner {
     }
   }
 
-  /// The text of a regular file of the given root; empty for anything else, which whoever made the
-  /// root may have put there.
+  /// The text of a regular file of the given root; empty for anything else, or too much of it,
+  /// which whoever made the root may have put there.
   [[nodiscard]] std::string text_in_root(const char* path) const {
     const UniqueFd file = open_in_root(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     struct stat status {};
     if (!file) return {};
     if (::fstat(file.get(), &status) < 0) throw_errno("cannot look at '/{}' in the root", path);
-    if (!S_ISREG(status.st_mode)) return {};
-    std::string text(std::size_t{1} << 20, '\0');
-    const long size = check(raw::read(file.get(), text.data(), text.size()),
-                            "cannot read '/{}' in the root", path);
-    text.resize(static_cast<std::size_t>(size));
-    return text;
+    const auto size = static_cast<std::size_t>(status.st_size);
+    if (!S_ISREG(status.st_mode) || size > kLargestCopy) return {};
+    return read_up_to(file, size, path);
   }
 
   /// A given root keeps its /etc, but for what depends on this sandbox.

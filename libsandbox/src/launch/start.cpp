@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The caller's side of a start: clone, id maps, and waiting until the child has executed.
+// The caller's side of a start: clone, the plan of the root, id maps, and waiting until the child
+// has executed.
 //
 // The child shares the caller's memory (CLONE_VM) until it executes, so that the cost does not grow
-// with the caller; it runs on a stack of its own and touches nothing but its child::Start.
+// with the caller; it runs on a stack of its own and touches nothing but its child::Start. It makes
+// the namespaces that take long while the caller lays the root out, and therefore shares his
+// descriptors (CLONE_FILES), too, until he is done.
 #include "launch/start.hpp"
 
 #include <fcntl.h>
@@ -39,6 +42,9 @@ namespace {
 constexpr std::size_t kStackSize = std::size_t{64} << 10;
 constexpr unsigned kMemfdExec = 0x10;                        // MFD_EXEC, Linux 6.3
 constexpr std::uint64_t kClearSignalHandlers = 0x100000000;  // CLONE_CLEAR_SIGHAND
+
+/// The namespaces that a process cannot enter later: it is made into them.
+constexpr std::uint64_t kMadeByClone = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWTIME;
 
 /// The dumpable flag belongs to the memory, which children share while they change identity. Each
 /// puts the value back at once; this remembers the value while any of them is under way, and makes
@@ -139,8 +145,8 @@ class NewChild {
 void NewChild::clone(std::uint64_t namespaces) {
   int pidfd = -1;
   clone_args arguments{};
-  arguments.flags =
-      namespaces | CLONE_VM | CLONE_PIDFD | CLONE_CHILD_CLEARTID | kClearSignalHandlers;
+  arguments.flags = namespaces | CLONE_VM | CLONE_FILES | CLONE_PIDFD | CLONE_CHILD_CLEARTID |
+                    kClearSignalHandlers;
   arguments.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
   arguments.child_tid = reinterpret_cast<std::uint64_t>(&start_.sharing);
   arguments.stack = reinterpret_cast<std::uint64_t>(stack_.get());
@@ -308,12 +314,19 @@ ControlSocket bind_control_socket(const std::filesystem::path& path) {
 Started start_child(Plan& plan, const Spec& spec, int listening) {
   const DumpableFlag dumpable;
   const SocketPair sync = make_socket_pair();
+  const UniqueFd self(
+      static_cast<int>(check(raw::pidfd_open(::getpid(), 0), "cannot open the caller's pidfd")));
   child::Setup& setup = plan.setup;
+  setup.namespaces = plan.namespaces & ~kMadeByClone;
   setup.dumpable = DumpableFlag::saved();
+  setup.caller_pidfd = self.get();
   setup.sync_fd = sync.theirs.get();
   setup.caller_sync_fd = sync.ours.get();
   setup.listen_fd = listening;
+  NewChild child(setup);
+  child.clone(plan.namespaces & kMadeByClone);
 
+  plan_root(spec, plan);
   SocketPair control;
   UniqueFd init_file;
   if (spec.init == Init::kYes) {
@@ -327,13 +340,11 @@ Started start_child(Plan& plan, const Spec& spec, int listening) {
     setup.passed_fds = plan.passed_fds.data();
   }
 
-  NewChild child(setup);
-  child.clone(plan.clone_flags);
-  control.theirs.reset();
   apply_id_maps(plan, child.pid());
   const char go = 1;
   if (::send(sync.ours.get(), &go, 1, MSG_NOSIGNAL) < 0) throw_errno("cannot start the child");
   child.wait_until_executed();
+  control.theirs.reset();
   if (child.failure()) {
     throw_failure(child.failure(),
                   {.plan = &plan,

@@ -9,6 +9,7 @@ namespace sbx::child {
 enum class Stage : std::uint16_t {
   kNone,
   kCallerGone,
+  kNamespaces,
   kPropagation,
   kBecomeRoot,
   kRootMount,

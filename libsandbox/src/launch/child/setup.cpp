@@ -5,6 +5,8 @@
 #include <linux/keyctl.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -23,18 +25,25 @@ Failure failed(Stage stage, long result, std::size_t index = 0) noexcept {
           .error = static_cast<std::int32_t>(-result)};
 }
 
-/// From now on a caller that dies takes this process along; one that has died has hung up.
+/// From now on a caller that dies takes this process along; one may have died before.
 Failure die_with_caller(const Setup& setup) noexcept {
-  const long result = raw::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  raw::close(setup.caller_sync_fd);
+  long result = raw::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  pollfd caller{.fd = setup.caller_pidfd, .events = POLLIN, .revents = 0};
+  const timespec now{};
+  if (result >= 0) result = raw::ppoll(&caller, 1, &now);
+  if (result > 0) result = -ESRCH;
   return result < 0 ? failed(Stage::kCallerGone, result) : Failure{};
 }
 
-/// Waits until the caller has written the id maps.
+/// Waits until the caller has laid everything out and written the id maps, and parts with his
+/// descriptors. From now on he hangs up when he dies.
 Failure wait_for_caller(const Setup& setup) noexcept {
   char byte = 0;
-  const long result = raw::read(setup.sync_fd, &byte, 1);
-  return result == 1 ? Failure{} : failed(Stage::kCallerGone, result < 0 ? result : -ESRCH);
+  long result = raw::read(setup.sync_fd, &byte, 1);
+  if (result != 1) return failed(Stage::kCallerGone, result < 0 ? result : -ESRCH);
+  result = raw::unshare(CLONE_FILES);
+  raw::close(setup.caller_sync_fd);
+  return result < 0 ? failed(Stage::kDescriptors, result) : Failure{};
 }
 
 /// Files in the new root are made by somebody who has a number in there.
@@ -215,24 +224,27 @@ Failure hand_over_terminal(const Setup& setup, int* master) noexcept {
   return result < 0 ? failed(Stage::kTerminal, result) : Failure{};
 }
 
-/// What needs no number in the new user namespace, while the caller writes the maps.
-Failure prepare_namespaces(const Setup& setup) noexcept {
+/// What needs nothing of the caller's, and no number in the new user namespace. No descriptor is
+/// opened: it would be one of his.
+Failure make_namespaces(const Setup& setup) noexcept {
+  const long made = raw::unshare(setup.namespaces);
+  if (made < 0) return failed(Stage::kNamespaces, made);
   // A caller who ignores SIGCHLD would hand that on, and the init would see no end of anything.
   const long reset = reset_signal_actions();
-  Failure failure = reset < 0 ? failed(Stage::kSignals, reset) : keep_mounts_private();
-  if (!failure && setup.hostname != nullptr) failure = name_host(setup.hostname);
-  if (!failure && setup.loopback) failure = bring_loopback_up();
-  return failure;
+  if (reset < 0) return failed(Stage::kSignals, reset);
+  const Failure failure = keep_mounts_private();
+  return failure || setup.hostname == nullptr ? failure : name_host(setup.hostname);
 }
 
 Failure set_up(const Setup& setup) noexcept {
   Failure failure = die_with_caller(setup);
-  const Failure prepared = prepare_namespaces(setup);
+  const Failure made = make_namespaces(setup);
   // Whatever has failed: the caller writes the maps of a process that is there.
   if (!failure) failure = wait_for_caller(setup);
-  if (!failure) failure = prepared;
+  if (!failure) failure = made;
   const long umask = raw::umask(0);
   if (!failure) failure = change_user(setup);
+  if (!failure && setup.loopback) failure = bring_loopback_up();
   if (!failure) failure = leave_keyring();
   if (!failure) failure = build_root(setup);
   if (failure) return failure;

@@ -89,6 +89,7 @@ struct Setup {
   const Step* steps = nullptr;
   std::size_t step_count = 0;
 
+  std::uint64_t namespaces = 0;  // CLONE_NEW*: those that the child makes of itself
   const char* hostname = nullptr;
   bool loopback = false;     // bring it up
   bool change_user = false;  // be `uid` and `gid` of the new user namespace during the set-up
@@ -96,8 +97,9 @@ struct Setup {
   std::uint32_t gid = 0;
   bool clear_groups = false;
   bool user_namespace = false;
-  int dumpable = 1;         // the caller's flag, to be put back after each change of identity
-  int sync_fd = -1;         // a byte comes when the id maps are written; hangs up with the caller
+  int dumpable = 1;  // the caller's flag, to be put back after each change of identity
+  int caller_pidfd = -1;
+  int sync_fd = -1;         // a byte comes when all of this is there, and the id maps are written
   int caller_sync_fd = -1;  // the other end, which the child closes
 
   // What comes after: the init, or else the program itself.
@@ -114,7 +116,9 @@ struct Setup {
 inline constexpr int kControlFd = 3;
 inline constexpr int kListenFd = 4;
 
-/// What a child has in common with its caller until it executes, besides all other memory.
+/// What a child has in common with its caller until it executes, besides all other memory. The
+/// descriptors are one table, too, until the byte has come. Of the Setup only the namespaces, the
+/// hostname and what is about the caller are read before.
 struct Start {
   const Setup* setup = nullptr;
   Failure failure{};
