@@ -104,6 +104,7 @@ const std::vector<Errors> kErrors = {
     {"umount2", {EBUSY, EPERM}},
     {"unlink", {EBUSY, EACCES}},
     {"unlinkat", {EBUSY, EACCES}},
+    {"unshare", {EPERM, ENOSPC, ENOMEM}},
     {"vfork", {EAGAIN}},
     {"wait4", {EINTR}},
     {"waitid", {EINTR}},

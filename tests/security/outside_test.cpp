@@ -4,13 +4,16 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <fstream>
 
+#include "sbx/fd.hpp"
 #include "security/attack.hpp"
 #include "support/require.hpp"
 #include "support/temp_dir.hpp"
@@ -154,4 +157,28 @@ TEST_CASE("a file in a writable bind gets no capability that holds outside") {
 // 3072 of them are for all sandboxes together
 TEST_CASE("one sandbox cannot take all terminals") {
   CHECK(achieved("take-terminals") == sbx::test::kNothing);
+}
+
+// what the kernel counts by the owner of a user namespace, and through him for its maker
+TEST_CASE("a sandbox that takes all inotify instances leaves those of the host and of others") {
+  SBX_REQUIRE_ROOT();
+  int most = 0;
+  std::ifstream("/proc/sys/fs/inotify/max_user_instances") >> most;
+  if (most > 4096) SBX_SKIP("this host allows more inotify instances than a test should take");
+  Spec spec = sbx::test::with_attack({}, "hold-inotify");
+  spec.rlimits = {sbx::Rlimit{.resource = RLIMIT_NOFILE, .soft = 8192, .hard = 8192}};
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  const sbx::UniqueFd taken(ends[0]);
+  const sbx::UniqueFd theirs(ends[1]);
+  spec.command.fds = {{theirs.get(), 1}};
+
+  const sbx::Sandbox hoarder = sbx::Sandbox::start(spec);
+  char byte = 0;
+  REQUIRE(::read(taken.get(), &byte, 1) == 1);
+  const sbx::Sandbox other = sbx::Sandbox::start(spec);
+  REQUIRE(::read(taken.get(), &byte, 1) == 1);
+
+  CHECK(byte == 'y');
+  CHECK(sbx::UniqueFd(::inotify_init1(IN_CLOEXEC)));
 }

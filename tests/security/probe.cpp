@@ -6,6 +6,7 @@
 #include <linux/io_uring.h>
 #include <linux/keyctl.h>
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
@@ -168,6 +169,13 @@ void take_terminals(const char* /*unused*/) {
   if (taken > 256) achieved(std::to_string(taken));
 }
 
+/// Inotify instances, until there are no more, and keeps them. Says 'y' when it got any.
+void hold_inotify(const char* /*unused*/) {
+  int taken = 0;
+  while (::inotify_init1(0) >= 0) ++taken;
+  if (::write(STDOUT_FILENO, taken > 0 ? "y" : "n", 1) == 1) ::pause();
+}
+
 struct Attack {
   const char* name;
   void (*run)(const char* argument);
@@ -184,6 +192,7 @@ constexpr auto kAttacks = std::to_array<Attack>({
     {"call-through-other-abi", call_through_other_abi},
     {"clone-unseen", clone_unseen},
     {"take-terminals", take_terminals},
+    {"hold-inotify", hold_inotify},
 });
 
 }  // namespace

@@ -366,6 +366,16 @@ TEST_CASE("all that the command writes to its terminal comes out before sbx-run 
   CHECK(ended.out.ends_with("\n200000\n"));
 }
 
+TEST_CASE("output of the command's terminal that cannot be written is an error") {
+  REQUIRE_TERMINALS();
+  Start start = {.argv = {"bash", "-c", "exec \"$0\" --tty -- echo lost > /dev/full",
+                          tool("sbx-run").native()}};
+  const Ended ended = sbx::test::run(std::move(start));
+
+  CHECK(ended.status == 125);
+  CHECK(ended.err == "sbx-run: cannot pass the command's output on: No space left on device\n");
+}
+
 TEST_CASE("when the terminal goes away, so does the sandbox") {
   REQUIRE_TERMINALS();
   const std::string word = mark("hangup");

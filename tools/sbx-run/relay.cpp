@@ -10,6 +10,9 @@
 #include <cstddef>
 #include <utility>
 
+#include "sbx/error.hpp"
+#include "sys/error.hpp"
+
 namespace sbx_run {
 namespace {
 
@@ -23,6 +26,13 @@ constexpr int kMostLeft = 64;
 
 bool is_transient(int error) { return error == EINTR || error == EAGAIN; }
 
+/// Whether a terminal's master side, which reports EIO then, too, has nobody on the other side and
+/// nothing more to read.
+bool is_hung_up(int fd) {
+  pollfd state{.fd = fd, .events = POLLIN, .revents = 0};
+  return ::poll(&state, 1, 0) > 0 && state.revents == POLLHUP;
+}
+
 }  // namespace
 
 pollfd Flow::wanted() const {
@@ -34,14 +44,14 @@ void Flow::move() {
   if (!pending_.empty()) {
     const ssize_t count = ::write(to_, pending_.data(), std::min(pending_.size(), kPiece));
     if (count < 0 && is_transient(errno)) return;
-    // Nobody reads any more.
+    if (count < 0) failure_ = errno;
     pending_.erase(0, count < 0 ? pending_.size() : static_cast<std::size_t>(count));
     return;
   }
   std::array<char, kPiece> bytes;
   const ssize_t size = ::read(from_, bytes.data(), bytes.size());
   if (size < 0 && is_transient(errno)) return;
-  // The master side of a terminal reports EIO once nobody has the other side open.
+  if (size < 0 && !(errno == EIO && is_hung_up(from_))) failure_ = errno;
   open_ = size > 0;
   if (!open_) return;
   pending_.assign(bytes.data(), static_cast<std::size_t>(size));
@@ -70,10 +80,19 @@ void TerminalRelay::drain(int interrupt) {
     pollfd fds[] = {output_.wanted(), {.fd = interrupt, .events = POLLIN, .revents = 0}};
     const bool writing = fds[0].events == POLLOUT;
     const int patience = writing && interrupt >= 0 ? -1 : 0;
-    if (::poll(fds, 2, patience) <= 0 || fds[1].revents != 0) return;
+    const int ready = ::poll(fds, 2, patience);
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready < 0) sbx::detail::throw_errno("cannot wait for the command's output");
+    if (ready == 0 || fds[1].revents != 0) return;
     output_.move();
     if (!writing) ++i;
   }
+}
+
+void TerminalRelay::require_output() const {
+  const int failure = output_.failure();
+  if (failure == 0 || failure == EPIPE) return;
+  throw sbx::SystemError(failure, "cannot pass the command's output on");
 }
 
 void TerminalRelay::resize() const {

@@ -25,6 +25,9 @@ class Flow {
   [[nodiscard]] bool is_done() const { return !open_ && pending_.empty(); }
   [[nodiscard]] bool is_open() const { return open_; }
 
+  /// Why something was lost, an errno; 0: nothing was.
+  [[nodiscard]] int failure() const { return failure_; }
+
   /// What is written after the last that was read. Once.
   void append(const std::string& text) { pending_ += text; }
 
@@ -37,6 +40,7 @@ class Flow {
   std::string pending_;
   char last_ = '\n';
   bool open_ = true;
+  int failure_ = 0;
 };
 
 /// Between the caller's standard input and output and the command's terminal.
@@ -53,6 +57,9 @@ class TerminalRelay {
   /// Writes what the command has left in its terminal. Does not wait for who reads it longer than
   /// until `interrupt` is readable, or at all when that is -1.
   void drain(int interrupt);
+
+  /// Throws SystemError when output was lost, other than to a reader who went away.
+  void require_output() const;
 
   /// Gives the command's terminal the size of the caller's.
   void resize() const;

@@ -73,6 +73,7 @@ class Supervisor {
     sbx::Report report = job_.report();
     const bool late = report.reason == sbx::ExitReason::kTimeout;
     if (relay_) relay_->drain(late ? -1 : signals_.fd());
+    if (relay_) relay_->require_output();
     return report;
   }
 

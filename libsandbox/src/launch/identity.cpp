@@ -109,6 +109,7 @@ void choose_maps(const Spec& spec, Identity& identity) {
       if (!identity.privileged) return map_ordinary(spec, identity);
       identity.uids = {random_range()};
       identity.gids = identity.uids;
+      identity.namespace_owner = identity.uids[0].outside;
       return;
   }
 }
@@ -126,6 +127,11 @@ void require_mapped(const Identity& identity) {
 }
 
 }  // namespace
+
+bool is_owner_of_sandboxes(std::uint32_t uid) {
+  const std::uint32_t slot = uid >> 16;
+  return slot >= kFirstRange && slot <= kLastRange && uid % kRangeSize == 0;
+}
 
 User complete_user(User user) {
   if (user.uid == 0) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+#include <optional>
+
 #include "sbx/spec.hpp"
 
 namespace sbx::detail {
@@ -13,13 +16,18 @@ struct Identity {
   bool may_set_groups = false;
   IdMap uids{};  // empty without a user namespace
   IdMap gids{};
-  User user{};  // complete: with name and home
+  std::optional<std::uint32_t> namespace_owner{};  // none: the caller
+  User user{};                                     // complete: with name and home
   CapabilitySet capabilities{};
 };
 
 /// Decides it. Throws std::invalid_argument for a user whom the maps do not cover, and for what an
 /// ordinary caller may not ask for.
 Identity resolve_identity(const Spec& spec);
+
+/// Whether root's sandboxes belong to `uid`, a number that nobody else has: what the kernel counts
+/// by the owner of a user namespace is then counted for each sandbox apart.
+bool is_owner_of_sandboxes(std::uint32_t uid);
 
 /// Fills the name and home of `user` where they are empty.
 User complete_user(User user);

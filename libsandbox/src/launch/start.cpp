@@ -26,10 +26,12 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "kernel/namespace_cure.hpp"
 #include "launch/child/setup.hpp"
 #include "launch/control.hpp"
+#include "launch/effective_user.hpp"
 #include "launch/failure.hpp"
 #include "launch/init_image.hpp"
 #include "sbx/namespace.hpp"
@@ -123,7 +125,7 @@ class NewChild {
     reap();
   }
 
-  void clone(std::uint64_t namespaces);
+  void clone(std::uint64_t namespaces, std::optional<std::uint32_t> owner);
   void wait_until_executed();
   [[nodiscard]] int pid() const { return pid_; }
   [[nodiscard]] const child::Failure& failure() const { return start_.failure; }
@@ -142,7 +144,8 @@ class NewChild {
   int pid_ = -1;
 };
 
-void NewChild::clone(std::uint64_t namespaces) {
+/// `owner`: whose the user namespace is to be; the caller's when there is none.
+void NewChild::clone(std::uint64_t namespaces, std::optional<std::uint32_t> owner) {
   int pidfd = -1;
   clone_args arguments{};
   arguments.flags = namespaces | CLONE_VM | CLONE_FILES | CLONE_PIDFD | CLONE_CHILD_CLEARTID |
@@ -154,8 +157,11 @@ void NewChild::clone(std::uint64_t namespaces) {
   long result = 0;
   {
     const SignalsBlocked blocked;
+    std::optional<EffectiveUser> user;
+    if (owner) user.emplace(*owner);
     result = raw::clone3(&arguments, sizeof arguments, child::run, &start_);
   }
+  if (owner) ::prctl(PR_SET_DUMPABLE, DumpableFlag::saved());
   if (result < 0) {
     throw SystemError(static_cast<int>(-result), "cannot create the sandbox's namespaces",
                       user_namespace_cure(static_cast<int>(-result)));
@@ -324,7 +330,7 @@ Started start_child(Plan& plan, const Spec& spec, int listening) {
   setup.caller_sync_fd = sync.ours.get();
   setup.listen_fd = listening;
   NewChild child(setup);
-  child.clone(plan.namespaces & kMadeByClone);
+  child.clone(plan.namespaces & kMadeByClone, plan.identity.namespace_owner);
 
   plan_root(spec, plan);
   SocketPair control;

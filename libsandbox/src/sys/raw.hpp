@@ -318,6 +318,10 @@ inline long keyctl(int operation, long a = 0) noexcept { return call(__NR_keyctl
 // --- identity ----------------------------------------------------------------------------------
 
 inline long setresuid(unsigned uid) noexcept { return call(__NR_setresuid, uid, uid, uid); }
+/// Of the calling thread; the real and the saved one stay.
+inline long set_effective_user(unsigned uid) noexcept {
+  return call(__NR_setresuid, -1, uid, -1);
+}
 inline long setresgid(unsigned gid) noexcept { return call(__NR_setresgid, gid, gid, gid); }
 inline long setgroups(std::size_t count, const unsigned* groups) noexcept {
   return call(__NR_setgroups, static_cast<long>(count), address(groups));
