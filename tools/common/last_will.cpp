@@ -11,9 +11,11 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <utility>
 
 #include "common/stdio.hpp"
 #include "sys/error.hpp"
+#include "sys/pipe.hpp"
 
 namespace tools {
 namespace {
@@ -74,16 +76,14 @@ void close_others(int a, int b) {
 
 LastWill::LastWill(const std::function<void()>& deed, int kept,
                    const std::function<void()>& first) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) sbx::detail::throw_errno("cannot make a pipe");
-  const UniqueFd end(ends[0]);
-  alive_.reset(ends[1]);
+  sbx::detail::Pipe life;
+  alive_ = std::move(life.write);
   executor_ = ::fork();
   if (executor_ < 0) sbx::detail::throw_errno("cannot start the process that tidies up");
   if (executor_ == 0) {
     // Not left to close_others(), which may fail: whoever holds this end would wait for himself.
     alive_.reset();
-    wait_and_do(end.get(), kept, first, deed);
+    wait_and_do(life.read.get(), kept, first, deed);
   }
 }
 

@@ -21,6 +21,7 @@
 
 #include "sbx/fd.hpp"
 #include "sys/error.hpp"
+#include "sys/pipe.hpp"
 #include "sys/raw.hpp"
 
 namespace sbx_run {
@@ -35,10 +36,7 @@ struct Ended {
 };
 
 Ended run_and_listen(const std::vector<std::string>& words) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) sbx::detail::throw_errno("cannot make a pipe");
-  const UniqueFd listen(ends[0]);
-  UniqueFd speak(ends[1]);
+  sbx::detail::Pipe errors;
   std::vector<char*> argv;
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
@@ -53,19 +51,19 @@ Ended run_and_listen(const std::vector<std::string>& words) {
     const int null = ::open("/dev/null", O_RDWR);
     ::dup2(null, 0);
     ::dup2(null, 1);
-    ::dup2(speak.get(), 2);
+    ::dup2(errors.write.get(), 2);
     ::execvp(argv[0], argv.data());
     ::_exit(127);
   }
-  speak.reset();
+  errors.write.reset();
   Ended ended;
   // It goes into the background with the pipe closed; so this ends when it is up.
   while (::waitpid(child, &ended.status, 0) < 0) {
     if (errno != EINTR) sbx::detail::throw_errno("cannot wait for '{}'", words[0]);
   }
   std::array<char, 4096> text{};
-  ::fcntl(listen.get(), F_SETFL, O_NONBLOCK);
-  const ssize_t size = ::read(listen.get(), text.data(), text.size());
+  ::fcntl(errors.read.get(), F_SETFL, O_NONBLOCK);
+  const ssize_t size = ::read(errors.read.get(), text.data(), text.size());
   if (size > 0) ended.said.assign(text.data(), static_cast<std::size_t>(size));
   return ended;
 }
@@ -153,16 +151,13 @@ std::string read_all(int fd) {
 }  // namespace
 
 Pasta::Pasta(pid_t pid) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) sbx::detail::throw_errno("cannot make a pipe");
-  const UniqueFd listen(ends[0]);
-  UniqueFd answer(ends[1]);
+  sbx::detail::Pipe answer;
   // The process that ends pasta starts it, too: this one may be killed while pasta starts.
   const auto pasta = std::make_shared<UniqueFd>();
-  end_.emplace([pasta] { end(*pasta); }, answer.get(),
-               [pasta, pid, fd = answer.get()] { *pasta = start_and_tell(pid, fd); });
-  answer.reset();
-  const std::string word = read_all(listen.get());
+  end_.emplace([pasta] { end(*pasta); }, answer.write.get(),
+               [pasta, pid, fd = answer.write.get()] { *pasta = start_and_tell(pid, fd); });
+  answer.write.reset();
+  const std::string word = read_all(answer.read.get());
   if (word.empty()) throw std::runtime_error("cannot connect the sandbox: pasta's keeper is gone");
   if (word[0] != kUp) throw std::runtime_error(word);
 }

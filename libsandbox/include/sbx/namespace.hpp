@@ -80,6 +80,10 @@ class SBX_API Namespace {
   /// Equal for two handles of one namespace, and for no others while both live.
   [[nodiscard]] std::uint64_t inode() const;
 
+  /// Of a user namespace: the user, in the caller's own, whose processes have every capability in
+  /// it. See ioctl_ns(2), NS_GET_OWNER_UID.
+  [[nodiscard]] std::uint32_t owner() const;
+
  private:
   Namespace(NamespaceKind kind, UniqueFd fd, std::string name) noexcept
       : kind_(kind), fd_(std::move(fd)), name_(std::move(name)) {}

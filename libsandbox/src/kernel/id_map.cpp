@@ -16,6 +16,7 @@
 #include "sbx/fd.hpp"
 #include "sys/error.hpp"
 #include "sys/number.hpp"
+#include "sys/pipe.hpp"
 #include "sys/proc_file.hpp"
 
 namespace sbx {
@@ -198,15 +199,12 @@ bool succeeded(pid_t program, const MapWrite& job) {
 void write_by_program(const MapWrite& job) {
   // Read when the program is gone, and without waiting for the end of the pipe: a child that
   // another thread forks meanwhile may hold it open for long.
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) throw_errno("cannot create a pipe");
-  const UniqueFd reading(ends[0]);
-  const UniqueFd writing(ends[1]);
+  const detail::Pipe errors(O_NONBLOCK);
 
-  const pid_t program = spawn(command_line(job), writing.get());
+  const pid_t program = spawn(command_line(job), errors.write.get());
   if (succeeded(program, job)) return;
 
-  const std::string words = read_available(reading.get());
+  const std::string words = read_available(errors.read.get());
   throw SystemError(EPERM, job.attempt(),
                     fmt::format("{}; what a user may map is in {}",
                                 printable(words.substr(0, words.find('\n'))), job.kind.subid_file));

@@ -16,6 +16,7 @@
 
 #include "kernel/namespace_cure.hpp"
 #include "sys/error.hpp"
+#include "sys/pipe.hpp"
 #include "sys/raw.hpp"
 
 namespace sbx {
@@ -80,19 +81,13 @@ class UserNamespaceHolder {
   [[nodiscard]] long clone() noexcept;
 
   std::unique_ptr<std::byte[]> stack_;
-  UniqueFd child_end_;   // of a pipe into which nothing is ever written,
-  UniqueFd parent_end_;  // but which ends with the caller, however he dies
+  detail::Pipe life_;  // nothing is ever written, but it ends with the caller, however he dies
   UniqueFd pidfd_;
   int pid_ = -1;
   char nothing_ = 0;
 };
 
 UserNamespaceHolder::UserNamespaceHolder() : stack_(new std::byte[kStackSize]) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) throw_errno("cannot create a pipe");
-  child_end_.reset(ends[0]);
-  parent_end_.reset(ends[1]);
-
   const long result = clone();
   if (result < 0) refuse_creation(NamespaceKind::kUser, static_cast<int>(-result));
   pid_ = static_cast<int>(result);
@@ -121,8 +116,8 @@ long UserNamespaceHolder::clone() noexcept {
 // nothing but raw calls.
 void UserNamespaceHolder::stay(void* self) noexcept {
   auto& holder = *static_cast<UserNamespaceHolder*>(self);
-  // Its copies of the caller's descriptors would keep files and pipes open, parent_end_ among them.
-  const auto kept = static_cast<unsigned>(holder.child_end_.get());
+  // Its copies of the caller's descriptors would keep files and pipes open, life_.write among them.
+  const auto kept = static_cast<unsigned>(holder.life_.read.get());
   if (kept > 0) raw::close_range(0, kept - 1, 0);
   raw::close_range(kept + 1, ~0U, 0);
   raw::read(static_cast<int>(kept), &holder.nothing_, 1);
@@ -228,6 +223,14 @@ std::uint64_t Namespace::inode() const {
     throw_errno("cannot identify the {} namespace {}", to_string(kind_), name_);
   }
   return status.st_ino;
+}
+
+std::uint32_t Namespace::owner() const {
+  uid_t uid = 0;
+  if (::ioctl(fd_.get(), NS_GET_OWNER_UID, &uid) < 0) {
+    throw_errno("cannot find the owner of the {} namespace {}", to_string(kind_), name_);
+  }
+  return uid;
 }
 
 }  // namespace sbx

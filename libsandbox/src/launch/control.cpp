@@ -4,23 +4,14 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <array>
 #include <cstring>
 
+#include "sys/deadline.hpp"
 #include "sys/error.hpp"
 
 namespace sbx::detail {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-int milliseconds_until(std::optional<Clock::time_point> deadline) {
-  if (!deadline) return -1;
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now()).count();
-  constexpr std::int64_t kLongest = 1 << 30;
-  return static_cast<int>(std::clamp<std::int64_t>(left, 0, kLongest));
-}
 
 /// The descriptor that came with a message, when it was one alone. Others are closed: the room for
 /// one is, by its alignment, room for two.
@@ -78,14 +69,12 @@ bool wait_readable(std::initializer_list<int> fds, std::chrono::milliseconds tim
   std::array<pollfd, 4> watched{};
   std::size_t count = 0;
   for (const int fd : fds) watched.at(count++) = {.fd = fd, .events = POLLIN, .revents = 0};
-  std::optional<Clock::time_point> deadline;
-  if (timeout.count() >= 0) deadline = Clock::now() + timeout;
+  const Deadline deadline(timeout);
   for (;;) {
-    const int wait = milliseconds_until(deadline);
-    const int ready = ::poll(watched.data(), count, wait);
+    const int ready = ::poll(watched.data(), count, deadline.for_poll());
     if (ready > 0) return true;
     if (ready < 0 && errno != EINTR) throw_errno("cannot wait for the sandbox");
-    if (ready == 0 && deadline && Clock::now() >= *deadline) return false;
+    if (ready == 0 && deadline.is_over()) return false;
   }
 }
 

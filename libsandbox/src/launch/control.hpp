@@ -2,8 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <initializer_list>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "launch/child/protocol.hpp"

@@ -6,18 +6,14 @@
 #include "launch/control.hpp"
 #include "launch/failure.hpp"
 #include "launch/outcome.hpp"
+#include "sys/deadline.hpp"
 #include "sys/error.hpp"
 
 namespace sbx {
 
+using detail::Deadline;
 using detail::receive_event;
 using detail::send_request;
-
-namespace {
-
-constexpr std::chrono::milliseconds kForEver{-1};
-
-}  // namespace
 
 Process::Process(std::unique_ptr<State> state) noexcept : state_(std::move(state)) {}
 Process::Process(Process&&) noexcept = default;
@@ -45,21 +41,15 @@ Process::Change Process::wait_change(std::chrono::milliseconds timeout) {
 }
 
 std::optional<Report> Process::wait_for(std::chrono::milliseconds timeout) {
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  const Deadline deadline(timeout);
   for (;;) {
-    auto left = kForEver;
-    if (timeout.count() >= 0) {
-      left =
-          std::max(std::chrono::milliseconds(0), std::chrono::ceil<std::chrono::milliseconds>(
-                                                     deadline - std::chrono::steady_clock::now()));
-    }
-    const Change change = wait_change(left);
+    const Change change = wait_change(deadline.left());
     if (change == Change::kEnded) return state_->ended;
     if (change == Change::kNone) return std::nullopt;
   }
 }
 
-Report Process::wait() { return wait_for(kForEver).value(); }
+Report Process::wait() { return wait_for(Deadline::kForEver).value(); }
 
 void Process::signal(int signal, SignalTarget target) {
   const bool group = target == SignalTarget::kProcessGroup;

@@ -14,6 +14,7 @@
 #include "launch/plan.hpp"
 #include "launch/process_state.hpp"
 #include "launch/start.hpp"
+#include "sys/deadline.hpp"
 #include "sys/error.hpp"
 #include "sys/raw.hpp"
 
@@ -21,6 +22,7 @@ namespace sbx {
 
 using child::EventKind;
 using child::RequestKind;
+using detail::Deadline;
 using detail::receive_event;
 using detail::ReceivedEvent;
 using detail::send_request;
@@ -29,16 +31,10 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-constexpr milliseconds kForEver{-1};
-
-milliseconds left_until(Clock::time_point deadline) {
-  return std::max(milliseconds(0), std::chrono::ceil<milliseconds>(deadline - Clock::now()));
-}
-
 /// Waits for the answer to a request: the first event.
 ReceivedEvent expect(EventKind kind, int socket, const Command& command) {
   try {
-    ReceivedEvent received = receive_event(socket, kForEver).value();
+    ReceivedEvent received = receive_event(socket, Deadline::kForEver).value();
     if (received.event.kind == kind) return received;
     if (received.event.kind != EventKind::kFailed) {
       throw SystemError(EBADMSG, "cannot understand the sandbox's init");
@@ -229,11 +225,12 @@ int Sandbox::change_fd() const noexcept { return state_->deaf ? -1 : state_->con
 Process::Change Sandbox::wait_change(milliseconds timeout) {
   using Change = Process::Change;
   State& state = *state_;
-  const auto deadline = Clock::now() + timeout;
+  const Deadline deadline(timeout);
   while (!state.report) {
-    const milliseconds left = timeout.count() < 0 ? kForEver : left_until(deadline);
     const int control = change_fd();
-    if (!detail::wait_readable({state.pidfd.get(), control}, left)) return Change::kNone;
+    if (!detail::wait_readable({state.pidfd.get(), control}, deadline.left())) {
+      return Change::kNone;
+    }
     if (detail::wait_readable({state.pidfd.get()}, milliseconds(0))) {
       state.conclude();
       break;
@@ -249,15 +246,15 @@ Process::Change Sandbox::wait_change(milliseconds timeout) {
 }
 
 std::optional<Report> Sandbox::wait_for(milliseconds timeout) {
-  const auto deadline = Clock::now() + timeout;
+  const Deadline deadline(timeout);
   for (;;) {
-    const auto change = wait_change(timeout.count() < 0 ? kForEver : left_until(deadline));
+    const auto change = wait_change(deadline.left());
     if (change == Process::Change::kEnded) return state_->report;
     if (change == Process::Change::kNone) return std::nullopt;
   }
 }
 
-Report Sandbox::wait() { return wait_for(kForEver).value(); }
+Report Sandbox::wait() { return wait_for(Deadline::kForEver).value(); }
 
 Report Sandbox::wait_or_kill(milliseconds limit) {
   if (auto report = wait_for(limit)) return *report;

@@ -141,10 +141,6 @@ inline long read(int fd, void* buffer, std::size_t size) noexcept {
 inline long write(int fd, const void* data, std::size_t size) noexcept {
   return call(__NR_write, fd, address(data), static_cast<long>(size));
 }
-inline long pread(int fd, void* buffer, std::size_t size, std::uint64_t offset) noexcept {
-  return call(__NR_pread64, fd, address(buffer), static_cast<long>(size),
-              static_cast<long>(offset));
-}
 inline long mkdirat(int dir, const char* path, unsigned mode) noexcept {
   return call(__NR_mkdirat, dir, address(path), mode);
 }
@@ -154,13 +150,9 @@ inline long mknodat(int dir, const char* path, unsigned mode, unsigned device) n
 inline long symlinkat(const char* target, int dir, const char* path) noexcept {
   return call(__NR_symlinkat, address(target), dir, address(path));
 }
-inline long unlinkat(int dir, const char* path, int flags) noexcept {
-  return call(__NR_unlinkat, dir, address(path), flags);
-}
 inline long fchownat(int dir, const char* path, unsigned uid, unsigned gid, int flags) noexcept {
   return call(__NR_fchownat, dir, address(path), uid, gid, flags);
 }
-inline long fchmod(int fd, unsigned mode) noexcept { return call(__NR_fchmod, fd, mode); }
 inline long fstatfs(int fd, struct statfs* status) noexcept {
   return call(__NR_fstatfs, fd, address(status));
 }
@@ -241,7 +233,6 @@ inline long setpgid(int pid, int group) noexcept { return call(__NR_setpgid, pid
 inline long unshare(unsigned long flags) noexcept {
   return call(__NR_unshare, static_cast<long>(flags));
 }
-inline long setns(int fd, int type) noexcept { return call(__NR_setns, fd, type); }
 inline long pidfd_open(int pid, unsigned flags) noexcept {
   return call(__NR_pidfd_open, pid, flags);
 }
@@ -319,9 +310,7 @@ inline long keyctl(int operation, long a = 0) noexcept { return call(__NR_keyctl
 
 inline long setresuid(unsigned uid) noexcept { return call(__NR_setresuid, uid, uid, uid); }
 /// Of the calling thread; the real and the saved one stay.
-inline long set_effective_user(unsigned uid) noexcept {
-  return call(__NR_setresuid, -1, uid, -1);
-}
+inline long set_effective_user(unsigned uid) noexcept { return call(__NR_setresuid, -1, uid, -1); }
 inline long setresgid(unsigned gid) noexcept { return call(__NR_setresgid, gid, gid, gid); }
 inline long setgroups(std::size_t count, const unsigned* groups) noexcept {
   return call(__NR_setgroups, static_cast<long>(count), address(groups));

@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "sbx/fd.hpp"
+
 namespace sbx_run {
 
 /// The way into the background: the caller waits until the command runs, or cannot.
@@ -20,7 +22,7 @@ class Background {
   void fail(int status, const std::string& line);
 
  private:
-  int pipe_ = -1;
+  sbx::UniqueFd waiting_;  // for the word; none once it was given
 };
 
 }  // namespace sbx_run

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sbx-run/keep.hpp"
+#include "sbx-run/background.hpp"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstdio>
+#include <utility>
 
 #include "common/stdio.hpp"
 #include "sys/error.hpp"
+#include "sys/pipe.hpp"
 
 namespace sbx_run {
 namespace {
@@ -36,33 +37,28 @@ constexpr int kSetupFailed = 125;
 }  // namespace
 
 Background::Background() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) sbx::detail::throw_errno("cannot make a pipe");
+  sbx::detail::Pipe word;
   const pid_t child = ::fork();
   if (child < 0) sbx::detail::throw_errno("cannot go into the background");
   if (child > 0) {
-    ::close(ends[1]);
-    wait_for_word(ends[0]);
+    word.write.reset();
+    wait_for_word(word.read.get());
   }
-  ::close(ends[0]);
-  pipe_ = ends[1];
+  waiting_ = std::move(word.write);
   ::setsid();
 }
 
 void Background::succeed() {
-  if (pipe_ < 0) return;
+  if (!waiting_) return;
   const char status = 0;
-  [[maybe_unused]] const ssize_t written = ::write(pipe_, &status, 1);
-  ::close(pipe_);
-  pipe_ = -1;
+  [[maybe_unused]] const ssize_t written = ::write(waiting_.get(), &status, 1);
+  waiting_.reset();
 }
 
 void Background::fail(int status, const std::string& line) {
-  if (pipe_ < 0) return;
-  const std::string word = static_cast<char>(status) + line;
-  tools::write_all(pipe_, word, "to the waiting process");
-  ::close(pipe_);
-  pipe_ = -1;
+  if (!waiting_) return;
+  const sbx::UniqueFd waiting = std::move(waiting_);
+  tools::write_all(waiting.get(), static_cast<char>(status) + line, "to the waiting process");
 }
 
 }  // namespace sbx_run
