@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <stdexcept>
+
 #include "support/child.hpp"
 #include "support/process.hpp"
 #include "support/require.hpp"
@@ -160,6 +162,40 @@ TEST_CASE("a signal reaches the command") {
   CHECK(sandbox.wait().status == 9);
   ::close(ends[0]);
   ::close(ends[1]);
+}
+
+TEST_CASE("a command that does not read its input leaves its caller alone") {
+  const std::string said = sbx::test::in_child([] {
+    ::signal(SIGPIPE, SIG_DFL);
+    const sbx::Output output = sbx::run(shell("exit 3"), {.input = std::string(1 << 20, 'x')});
+    sigset_t pending;
+    ::sigpending(&pending);
+    return std::to_string(output.report.status) + (sigismember(&pending, SIGPIPE) ? " p" : "");
+  });
+
+  CHECK(said == "3");
+}
+
+TEST_CASE("a command without an end that could be seen is not run to its end") {
+  sbx::Spec on_terminal = shell("true");
+  on_terminal.command.terminal = true;
+
+  CHECK_THROWS_AS(sbx::run({}), std::invalid_argument);
+  CHECK_THROWS_AS(sbx::run(on_terminal), std::invalid_argument);
+}
+
+TEST_CASE("a wait that is too long to be counted is one for ever") {
+  Sandbox sandbox = Sandbox::start(shell("exit 4"));
+
+  CHECK(sandbox.wait_or_kill(std::chrono::milliseconds::max()).status == 4);
+}
+
+TEST_CASE("a processor time of nothing is refused") {
+  sbx::Spec spec = shell("true");
+  spec.cpu_time_max = 0ms;
+
+  CHECK_THROWS_WITH_AS(Sandbox::start(spec), "the processor time is not more than 0",
+                       std::invalid_argument);
 }
 
 TEST_CASE("processor time is limited for the whole tree together") {

@@ -95,6 +95,21 @@ TEST_CASE("a program that enters may be another user of the sandbox") {
   CHECK(output_in(sandbox, command) == "33\n");
 }
 
+TEST_CASE("a program does not enter as a user whom the sandbox does not know") {
+  sbx::Spec spec;
+  spec.user_namespace = {.mode = sbx::UserNamespace::Mode::kMap,
+                         .uids = {{.inside = 1000, .outside = ::geteuid()}},
+                         .gids = {{.inside = 1000, .outside = ::getegid()}}};
+  Sandbox sandbox = Sandbox::start(spec);
+  Command other = shell_command("true");
+  other.user = sbx::User{.uid = 5, .gid = 5};
+
+  CHECK_THROWS_WITH_AS(sandbox.exec(other),
+                       "cannot change the user: Invalid argument; the id map does not cover it",
+                       sbx::SystemError);
+  CHECK(output_in(sandbox, shell_command("id -u")) == "1000\n");
+}
+
 TEST_CASE("whatever enters is under the sandbox's own filter and without capabilities") {
   Sandbox sandbox = start_empty();
 

@@ -76,6 +76,26 @@ TEST_CASE("the root is read-only and the places to write are the sandbox's own")
   CHECK_FALSE(std::filesystem::exists("/tmp/x"));
 }
 
+TEST_CASE("paths are as good with a slash at their end") {
+  Spec spec;
+  spec.user = sbx::User{.uid = ::geteuid() == 0 ? 1000 : ::geteuid(),
+                        .gid = ::geteuid() == 0 ? 1000 : ::getegid(),
+                        .name = "x",
+                        .home = "/home/x/"};
+  spec.mounts = {sbx::Tmpfs{.target = "/data/"}};
+
+  CHECK(output_of("stat -c '%n %a' ~; touch ~/there && echo $HOME; grep -c ' /data ' /proc/mounts",
+                  spec) == "/home/x 700\n/home/x\n1\n");
+}
+
+TEST_CASE("nothing is mounted on what is the sandbox's own") {
+  for (const char* target : {"/dev", "/dev/", "/proc", "/proc/", "/proc/sys/../self"}) {
+    Spec spec;
+    spec.mounts = {sbx::Tmpfs{.target = target}};
+    CHECK_THROWS_AS(sbx::Sandbox::start(spec), std::invalid_argument);
+  }
+}
+
 TEST_CASE("a bind shows a directory, and what is written belongs to its owner") {
   const TempDir dir;
   Spec spec;

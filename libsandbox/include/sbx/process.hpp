@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <sys/resource.h>
-
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -14,8 +12,9 @@
 
 namespace sbx {
 
-/// A process that was started in a sandbox that already runs, by Sandbox::exec or attach(). Ended
-/// by the handle's destructor, with its process group, unless release() was called.
+/// A process that was started in a sandbox that already runs, by Sandbox::exec. The handle's
+/// destructor has it killed, with its process group, and does not wait; unless release() was
+/// called.
 class SBX_API Process {
  public:
   Process(Process&&) noexcept;
@@ -33,11 +32,11 @@ class SBX_API Process {
   /// Waits for its end. Throws SystemError (ECONNRESET) when the sandbox ends without a word.
   Report wait();
 
-  /// The same, at most until `timeout` is over; none when it still runs.
+  /// The same, at most until `timeout` is over (below zero: for ever); none when it still runs.
   std::optional<Report> wait_for(std::chrono::milliseconds timeout);
 
-  /// Waits for the next change: its end, or, with none returned, that it was stopped (SIGSTOP,
-  /// SIGTSTP) — the way a shell sees a job. `timeout` below zero waits for ever.
+  /// Waits for the next change, as a shell sees a job: kEnded, or kStopped (SIGSTOP, SIGTSTP);
+  /// kNone when `timeout` is over first. Below zero it waits for ever.
   enum class Change { kNone, kStopped, kEnded };
   Change wait_change(std::chrono::milliseconds timeout);
 

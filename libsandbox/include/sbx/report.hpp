@@ -16,8 +16,8 @@ enum class ExitReason {
   kSignal,   ///< by Report::signal
   kTimeout,  ///< killed because its wall time was up
   kCpuTime,  ///< killed because its processor time was up
-  kMemory,   ///< killed because its memory was used up
-  kSetup,    ///< it never ran; Report::message says why
+  kMemory,   ///< killed because its memory was used up; not told by this version
+  kSetup,    ///< it never ran; Report::message says why. In the tools' reports: a start throws
 };
 
 /// The word in reports: "exited", "signal", "timeout", "cpu-time", "memory", "setup".
@@ -30,11 +30,13 @@ struct Report {
   int signal = 0;         ///< the signal that ended it, or 0
   std::string message{};  ///< one line for a human, where there is more to say
 
-  std::chrono::microseconds wall{0};                 ///< from start to end
-  std::chrono::microseconds cpu_user{0};             ///< of the whole tree of processes
-  std::chrono::microseconds cpu_system{0};           ///< likewise, in the kernel
-  std::uint64_t rss_max_bytes = 0;                   ///< largest resident set of any one process
-  std::optional<std::uint64_t> memory_peak_bytes{};  ///< of all together; needs a memory limit
+  std::chrono::microseconds wall{0};        ///< from the start until a wait saw the end
+  std::chrono::microseconds cpu_user{0};    ///< of the whole tree of processes
+  std::chrono::microseconds cpu_system{0};  ///< likewise, in the kernel
+  std::uint64_t rss_max_bytes = 0;          ///< largest resident set of any one process
+
+  // Of all together. Not measured by this version.
+  std::optional<std::uint64_t> memory_peak_bytes{};
   std::optional<std::uint64_t> pids_peak{};
   std::optional<std::uint64_t> oom_kills{};
   std::optional<std::uint64_t> io_read_bytes{};   ///< from storage

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "sbx/api.hpp"
 #include "sbx/error.hpp"
@@ -32,7 +32,8 @@ class SBX_API Sandbox {
   static Sandbox start(const Spec& spec);
 
   /// Finds a sandbox that runs already, by its Spec::control_socket, and makes sure that it is the
-  /// caller's. The handle does not own it: its destructor leaves the sandbox alone.
+  /// caller's. The handle does not own it: its destructor leaves the sandbox alone, and wait() sees
+  /// that it ends, but not how.
   static Sandbox open(const std::filesystem::path& control_socket);
 
   Sandbox(Sandbox&&) noexcept;
@@ -58,10 +59,11 @@ class SBX_API Sandbox {
   /// Waits for the end of the command and of everything that it left behind.
   Report wait();
 
-  /// The same, but kills the sandbox when `limit` is over; the report's reason is then kTimeout.
+  /// The same, but kills the sandbox when `limit` is over (below zero: never); the report's reason
+  /// is then kTimeout.
   Report wait_or_kill(std::chrono::milliseconds limit);
 
-  /// Waits at most until `timeout` is over; none when it still runs.
+  /// Waits at most until `timeout` is over (below zero: for ever); none when it still runs.
   std::optional<Report> wait_for(std::chrono::milliseconds timeout);
 
   /// Waits for the next change of the command, as Process::wait_change does.
@@ -71,7 +73,8 @@ class SBX_API Sandbox {
   /// command has ended: fd() tells the rest.
   [[nodiscard]] int change_fd() const noexcept;
 
-  /// Sends `signal` to the command, or to its process group.
+  /// Sends `signal` to the command, or to its process group. With Init::kNone always to process 1
+  /// alone; before exec_main() to nobody.
   void signal(int signal, SignalTarget target = SignalTarget::kProcess);
 
   /// Kills every process inside, at once. wait() then reports it.
@@ -80,7 +83,8 @@ class SBX_API Sandbox {
   /// The master side of the command's terminal, when it asked for one; once.
   std::optional<Terminal> take_terminal();
 
-  /// Lets the sandbox run on when the handle, and the calling process, are gone.
+  /// Lets the sandbox run on when the handle, and the calling process, are gone. For the handle
+  /// that start() gave; needs Init::kYes.
   void release();
 
  private:
@@ -105,10 +109,12 @@ struct Output {
 struct RunOptions {
   std::string input{};                                 ///< given on standard input
   std::optional<std::chrono::milliseconds> timeout{};  ///< wall time; none: for ever
-  std::size_t output_max_bytes = 64U << 20;            ///< what exceeds it is read and thrown away
+  std::size_t output_max_bytes = 64U << 20;            ///< of each; the rest is thrown away
 };
 
 /// Starts `spec`, collects what it writes, and waits for its end. spec.command.fds is replaced.
+/// Throws as Sandbox::start does, and std::invalid_argument for a Spec without a command or with
+/// one on a terminal.
 SBX_API Output run(Spec spec, const RunOptions& options = {});
 
 }  // namespace sbx

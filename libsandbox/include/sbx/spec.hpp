@@ -25,9 +25,17 @@ namespace sbx {
 struct User {
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
-  std::string name{};            ///< for /etc/passwd; empty: what the root has, or "sandbox"
-  std::filesystem::path home{};  ///< for /etc/passwd and HOME; empty: /root for 0, else /home/NAME
-  std::vector<std::uint32_t> groups{};  ///< supplementary, in the sandbox's ids
+
+  /// For /etc/passwd. Empty: "root" for 0, the account's for the caller's own id, else "sandbox".
+  std::string name{};
+
+  /// For /etc/passwd and HOME. Empty: /root for 0, the account's for the caller's own id, else
+  /// /home/NAME.
+  std::filesystem::path home{};
+
+  /// Supplementary, in the sandbox's ids. What the caller has stays where the sandbox has no user 0
+  /// or the kernel denies it setgroups(2).
+  std::vector<std::uint32_t> groups{};
 
   friend bool operator==(const User&, const User&) = default;
 };
@@ -84,9 +92,9 @@ struct Root {
   std::filesystem::path overlay_directory{};  ///< exists and is the caller's; for Overlay::kKeep
 };
 
-/// Shows a file or directory of the caller's inside. SRC is opened once; a symbolic link on the way
-/// that somebody else than root or the caller could have put there is refused. What the caller may
-/// write he may write through it, and files made there belong to the owner of `source`.
+/// Shows a file or directory of the caller's inside. `source` is opened once; a symbolic link on
+/// the way that somebody else than root or the caller could have put there is refused. What the
+/// caller may write he may write through it, and files made there belong to the owner of `source`.
 struct Bind {
   std::filesystem::path source{};
   std::filesystem::path target{};  ///< made where the root allows it
@@ -106,7 +114,9 @@ using MountPoint = std::variant<Bind, Tmpfs>;
 /// How the sandbox's ids relate to the host's.
 struct UserNamespace {
   enum class Mode {
-    kAuto,  ///< called by root: 65536 ids that are nobody's outside; by another: his own id alone
+    /// Called by root: 65536 ids that are nobody's outside. By another: his own id alone, and for
+    /// a `user` 0 what /etc/subuid and /etc/subgid give him.
+    kAuto,
     kMap,   ///< the maps given here
     kHost,  ///< no user namespace: the host's ids. For root only
   };
@@ -158,7 +168,8 @@ struct Spec {
   std::vector<MountPoint> mounts{};  ///< in this order, after the root and its /proc, /dev and /tmp
   std::uint64_t shm_bytes = 0;       ///< size of /dev/shm; 0: half of the machine's memory
 
-  /// Who the program is. Empty: an ordinary caller stays himself; for root, "sandbox" (1000).
+  /// Who the program is. Empty: an ordinary caller stays himself, and so does root with
+  /// Mode::kHost; for root otherwise, "sandbox" (1000), or the first id of a kMap without it.
   std::optional<User> user{};
   UserNamespace user_namespace{};
 
@@ -172,7 +183,7 @@ struct Spec {
   IpcLimits ipc{};
   std::vector<Rlimit> rlimits{};
   Limits limits{};
-  std::optional<std::chrono::milliseconds> cpu_time_max{};  ///< of the whole tree; needs Init::kYes
+  std::optional<std::chrono::milliseconds> cpu_time_max{};  ///< of all; above 0, with Init::kYes
   MemoryMerge memory_merge = MemoryMerge::kOff;             ///< any other needs Init::kYes
 
   Init init = Init::kYes;

@@ -130,8 +130,9 @@ void throw_failure(const child::Failure& failure, const FailureContext& context)
                         step_cure(*step, failure.error));
   }
   if (failure.stage == Stage::kWorkdir) {
+    const std::string directory = context.workdir.empty() ? "/" : context.workdir;
     throw SystemError(failure.error, fmt::format("cannot change to the working directory '{}'",
-                                                 printable(context.workdir)));
+                                                 printable(directory)));
   }
   if (failure.stage == Stage::kRlimit) {
     const Rlimit limit{.resource = static_cast<int>(failure.index)};

@@ -2,8 +2,6 @@
 #include "launch/find.hpp"
 
 #include <fcntl.h>
-#include <linux/nsfs.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -72,10 +70,7 @@ void require_own(int pid, const std::filesystem::path& path) {
     if (::geteuid() != 0) refuse(path, "its init is not in a sandbox");
     return;
   }
-  uid_t owner = 0;
-  if (::ioctl(theirs.fd(), NS_GET_OWNER_UID, &owner) < 0) {
-    throw_errno("cannot find the owner of the sandbox at '{}'", printable(path.native()));
-  }
+  const std::uint32_t owner = theirs.owner();
   const bool roots = ::geteuid() == 0 && is_owner_of_sandboxes(owner);
   if (owner != ::geteuid() && !roots) refuse(path, "its init belongs to somebody else");
 }

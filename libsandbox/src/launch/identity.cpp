@@ -109,7 +109,8 @@ void choose_maps(const Spec& spec, Identity& identity) {
       if (!identity.privileged) return map_ordinary(spec, identity);
       identity.uids = {random_range()};
       identity.gids = identity.uids;
-      identity.namespace_owner = identity.uids[0].outside;
+      // pasta(1) gives its capabilities up, and connects what belongs to its user.
+      if (spec.network != Network::kOwn) identity.namespace_owner = identity.uids[0].outside;
       return;
   }
 }

@@ -125,6 +125,9 @@ void check_spec(const Spec& spec) {
   if (spec.limits != Limits{}) {
     refuse("limits of memory, swap, processors and processes are not enforced by this version");
   }
+  if (spec.cpu_time_max && spec.cpu_time_max->count() <= 0) {
+    refuse("the processor time is not more than 0");
+  }
   if (spec.init == Init::kNone) {
     if (spec.command.argv.empty()) refuse("without an init a command is needed");
     if (!spec.control_socket.empty()) refuse("without an init nobody listens on a control socket");
@@ -230,6 +233,7 @@ ProgramParts command_parts(const Command& command, const Occupant& occupant) {
   }
 
   using Program = child::Program;
+  if (parts.uid != occupant.uid || parts.gid != occupant.gid) parts.flags |= Program::kChangeUser;
   if (command.terminal) parts.flags |= Program::kTerminal;
   if (command.terminal_size) parts.terminal_size = *command.terminal_size;
   if (command.umask) parts.flags |= Program::kSetUmask;
@@ -258,6 +262,7 @@ void compile(const Spec& spec, Plan& plan) {
   check_spec(spec);
   plan.identity = resolve_identity(spec);
   check_user(plan.identity.user);
+  plan.identity.user.home = normal(plan.identity.user.home);
   check_file_capabilities(spec, plan.identity);
   plan.namespaces = namespaces_for(spec, plan.identity);
   plan.hostname = spec.hostname;

@@ -280,7 +280,7 @@ class RootPlanner {
     if (::fstat(file.get(), &status) < 0) throw_errno("cannot look at '/{}' in the root", path);
     const auto size = static_cast<std::size_t>(status.st_size);
     if (!S_ISREG(status.st_mode) || size > kLargestCopy) return {};
-    return read_up_to(file, size, path);
+    return read_up_to(file, size, (spec_.root.directory / path).c_str());
   }
 
   /// A given root keeps its /etc, but for what depends on this sandbox.
@@ -322,18 +322,16 @@ class RootPlanner {
   }
 
   static std::filesystem::path checked_target(const std::filesystem::path& target) {
-    const std::filesystem::path normal = target.lexically_normal();
-    if (!target.is_absolute() || normal == "/") {
+    const std::filesystem::path place = normal(target);
+    if (!target.is_absolute() || place == "/") {
       throw std::invalid_argument(fmt::format(
           "the mount point '{}' is not an absolute path below '/'", printable(target.native())));
     }
-    for (const char* kept : {"/proc", "/dev"}) {
-      if (normal == kept || normal.native().starts_with(std::string("/proc/"))) {
-        throw std::invalid_argument(fmt::format(
-            "nothing can be mounted on '{}': it is the sandbox's own", printable(target.native())));
-      }
+    if (place == "/dev" || place == "/proc" || place.native().starts_with("/proc/")) {
+      throw std::invalid_argument(fmt::format(
+          "nothing can be mounted on '{}': it is the sandbox's own", printable(target.native())));
     }
-    return normal.has_filename() ? normal : normal.parent_path();
+    return place;
   }
 
   /// Set-user-id programs of the root are worth nothing, unless they were asked for.

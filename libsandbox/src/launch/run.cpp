@@ -3,30 +3,51 @@
 // sbx::run: start, feed, read, wait.
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <stdexcept>
 
 #include "sbx/sandbox.hpp"
+#include "sys/deadline.hpp"
 #include "sys/error.hpp"
+#include "sys/pipe.hpp"
 
 namespace sbx {
 namespace {
 
-using std::chrono::milliseconds;
-using Clock = std::chrono::steady_clock;
+using detail::Deadline;
+using detail::Pipe;
 
-struct Pipe {
-  Pipe() {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) < 0) detail::throw_errno("cannot make a pipe");
-    read.reset(ends[0]);
-    write.reset(ends[1]);
+/// Writing to a pipe that nobody reads ends a process by SIGPIPE: the signal is held back in this
+/// thread, and what came of it meanwhile is taken away.
+class BrokenPipesIgnored {
+ public:
+  BrokenPipesIgnored() {
+    sigset_t pending;
+    ::sigpending(&pending);
+    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
+    sigemptyset(&signal_);
+    sigaddset(&signal_, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &signal_, &before_);
+  }
+  BrokenPipesIgnored(const BrokenPipesIgnored&) = delete;
+  BrokenPipesIgnored& operator=(const BrokenPipesIgnored&) = delete;
+  BrokenPipesIgnored(BrokenPipesIgnored&&) = delete;
+  BrokenPipesIgnored& operator=(BrokenPipesIgnored&&) = delete;
+  ~BrokenPipesIgnored() {
+    const timespec now{};
+    while (!was_pending_ && ::sigtimedwait(&signal_, nullptr, &now) < 0 && errno == EINTR) {
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   }
 
-  UniqueFd read;
-  UniqueFd write;
+ private:
+  sigset_t signal_{};
+  sigset_t before_{};
+  bool was_pending_ = false;
 };
 
 void do_not_block(const UniqueFd& fd) {
@@ -55,6 +76,9 @@ void drain(UniqueFd& pipe, std::string& text, std::size_t most) {
 }  // namespace
 
 Output run(Spec spec, const RunOptions& options) {
+  if (spec.command.argv.empty() || spec.command.terminal) {
+    throw std::invalid_argument("run() needs a command, and one that is on no terminal");
+  }
   Pipe in;
   Pipe out;
   Pipe err;
@@ -67,22 +91,18 @@ Output run(Spec spec, const RunOptions& options) {
   out.write.reset();
   err.write.reset();
 
+  const BrokenPipesIgnored no_signal;
   Output output;
   std::size_t written = 0;
   if (options.input.empty()) in.write.reset();
-  const auto deadline = Clock::now() + options.timeout.value_or(milliseconds(0));
+  const Deadline deadline(options.timeout.value_or(Deadline::kForEver));
   while (in.write || out.read || err.read) {
     std::array<pollfd, 4> fds{{{.fd = in.write.get(), .events = POLLOUT, .revents = 0},
                                {.fd = out.read.get(), .events = POLLIN, .revents = 0},
                                {.fd = err.read.get(), .events = POLLIN, .revents = 0},
                                {.fd = sandbox.fd(), .events = POLLIN, .revents = 0}}};
-    int wait = -1;
-    if (options.timeout) {
-      const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now()).count();
-      if (left <= 0) break;
-      wait = static_cast<int>(std::min<std::int64_t>(left, 1 << 30));
-    }
-    if (::poll(fds.data(), fds.size(), wait) < 0 && errno != EINTR) {
+    if (deadline.is_over()) break;
+    if (::poll(fds.data(), fds.size(), deadline.for_poll()) < 0 && errno != EINTR) {
       detail::throw_errno("cannot wait for the command's output");
     }
     // Once everything inside has ended, nobody writes any more: what is there is all.
@@ -92,11 +112,7 @@ Output run(Spec spec, const RunOptions& options) {
     if (fds[1].revents != 0) drain(out.read, output.out, options.output_max_bytes);
     if (fds[2].revents != 0) drain(err.read, output.err, options.output_max_bytes);
   }
-  output.report =
-      options.timeout
-          ? sandbox.wait_or_kill(
-                std::max(milliseconds(0), std::chrono::ceil<milliseconds>(deadline - Clock::now())))
-          : sandbox.wait();
+  output.report = sandbox.wait_or_kill(deadline.left());
   return output;
 }
 

@@ -28,7 +28,6 @@
 #include <mutex>
 #include <optional>
 
-#include "kernel/namespace_cure.hpp"
 #include "launch/child/setup.hpp"
 #include "launch/control.hpp"
 #include "launch/effective_user.hpp"
@@ -47,6 +46,9 @@ constexpr std::uint64_t kClearSignalHandlers = 0x100000000;  // CLONE_CLEAR_SIGH
 
 /// The namespaces that a process cannot enter later: it is made into them.
 constexpr std::uint64_t kMadeByClone = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWTIME;
+
+/// And that of the mounts, which has to have what was mounted while the caller opened the sources.
+constexpr std::uint64_t kMadeLast = CLONE_NEWNS;
 
 /// The dumpable flag belongs to the memory, which children share while they change identity. Each
 /// puts the value back at once; this remembers the value while any of them is under way, and makes
@@ -163,8 +165,8 @@ void NewChild::clone(std::uint64_t namespaces, std::optional<std::uint32_t> owne
   }
   if (owner) ::prctl(PR_SET_DUMPABLE, DumpableFlag::saved());
   if (result < 0) {
-    throw SystemError(static_cast<int>(-result), "cannot create the sandbox's namespaces",
-                      user_namespace_cure(static_cast<int>(-result)));
+    throw_failure({.stage = child::Stage::kNamespaces, .error = static_cast<std::int32_t>(-result)},
+                  {});
   }
   pid_ = static_cast<int>(result);
   pidfd_.reset(pidfd);
@@ -323,7 +325,7 @@ Started start_child(Plan& plan, const Spec& spec, int listening) {
   const UniqueFd self(
       static_cast<int>(check(raw::pidfd_open(::getpid(), 0), "cannot open the caller's pidfd")));
   child::Setup& setup = plan.setup;
-  setup.namespaces = plan.namespaces & ~kMadeByClone;
+  setup.namespaces = plan.namespaces & ~(kMadeByClone | kMadeLast);
   setup.dumpable = DumpableFlag::saved();
   setup.caller_pidfd = self.get();
   setup.sync_fd = sync.theirs.get();

@@ -41,14 +41,14 @@ void StepList::directory(const std::string& path, std::uint32_t mode, std::optio
   made_.insert(path);
 }
 
-void StepList::file(const std::string& path, std::string contents, std::optional<Owner> owner) {
+void StepList::file(const std::string& path, std::string contents) {
   directory(parent_of(path));
   child::Step& step = add(child::StepKind::kFile, path);
   step.size = contents.size();
   step.text = keep(std::move(contents));
   step.mode = 0644;
-  step.uid = owner.value_or(owner_).uid;
-  step.gid = owner.value_or(owner_).gid;
+  step.uid = owner_.uid;
+  step.gid = owner_.gid;
 }
 
 void StepList::symlink(const std::string& path, const std::string& leads_to) {

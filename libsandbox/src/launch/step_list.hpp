@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <deque>
+#include <filesystem>
 #include <functional>
-#include <initializer_list>
-#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -21,6 +21,12 @@ struct Owner {
   std::uint32_t gid = child::Step::kLeave;
 };
 
+/// `path` without ".", "..", double slashes and a slash at the end.
+inline std::filesystem::path normal(const std::filesystem::path& path) {
+  const std::filesystem::path text = path.lexically_normal();
+  return text.has_filename() ? text : text.parent_path();
+}
+
 /// A list of steps and the texts that they point to. Paths inside are absolute and normal when
 /// given, and kept without the leading slash.
 class StepList {
@@ -36,7 +42,7 @@ class StepList {
   /// A directory, with those above it that this list has not made yet.
   void directory(const std::string& path, std::uint32_t mode = 0755,
                  std::optional<Owner> owner = {});
-  void file(const std::string& path, std::string contents, std::optional<Owner> owner = {});
+  void file(const std::string& path, std::string contents);
   void symlink(const std::string& path, const std::string& leads_to);
   void filesystem(const char* type, const std::string& path, std::uint64_t attributes,
                   std::vector<std::pair<std::string, std::string>> options = {});

@@ -18,7 +18,6 @@ enum class Stage : std::uint16_t {
   kPivot,
   kHostname,
   kLoopback,
-  kSysctl,  // index: which of Setup::sysctls
   kKeyring,
   kSession,
   kSignals,

@@ -108,7 +108,7 @@ Failure change_identity(const Program* policy, const Program* program,
         raw::setgroups(program->groups.count, at<const unsigned>(program, program->groups.offset));
     if (result < 0) return failed(Stage::kGroups, result);
   }
-  if ((policy->flags & Program::kChangeUser) != 0) {
+  if (((policy->flags | program->flags) & Program::kChangeUser) != 0) {
     result = raw::setresgid(program->gid);
     if (result >= 0) result = raw::setresuid(program->uid);
     // A change of identity marks the memory, which may be the caller's too, as not dumpable.

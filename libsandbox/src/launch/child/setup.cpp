@@ -25,25 +25,24 @@ Failure failed(Stage stage, long result, std::size_t index = 0) noexcept {
           .error = static_cast<std::int32_t>(-result)};
 }
 
-/// From now on a caller that dies takes this process along; one may have died before.
-Failure die_with_caller(const Setup& setup) noexcept {
+/// Waits until the caller has laid everything out and written the id maps. One that dies from now
+/// on takes this process along. He cannot hang up: his end of the socket is this process's, too.
+Failure wait_for_caller(const Setup& setup) noexcept {
   long result = raw::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  pollfd caller{.fd = setup.caller_pidfd, .events = POLLIN, .revents = 0};
-  const timespec now{};
-  if (result >= 0) result = raw::ppoll(&caller, 1, &now);
-  if (result > 0) result = -ESRCH;
-  return result < 0 ? failed(Stage::kCallerGone, result) : Failure{};
+  pollfd caller[] = {{.fd = setup.sync_fd, .events = POLLIN, .revents = 0},
+                     {.fd = setup.caller_pidfd, .events = POLLIN, .revents = 0}};
+  if (result >= 0) result = raw::ppoll(caller, 2, nullptr);
+  char byte = 0;
+  if (result >= 0) result = caller[0].revents != 0 ? raw::read(setup.sync_fd, &byte, 1) : 0;
+  return result == 1 ? Failure{} : failed(Stage::kCallerGone, result < 0 ? result : -ESRCH);
 }
 
-/// Waits until the caller has laid everything out and written the id maps, and parts with his
-/// descriptors. From now on he hangs up when he dies.
-Failure wait_for_caller(const Setup& setup) noexcept {
-  char byte = 0;
-  long result = raw::read(setup.sync_fd, &byte, 1);
-  if (result != 1) return failed(Stage::kCallerGone, result < 0 ? result : -ESRCH);
-  result = raw::unshare(CLONE_FILES);
+/// Descriptors and mounts as the caller has them by now. From now on he hangs up when he dies.
+Failure part_from_caller(const Setup& setup) noexcept {
+  const long result = raw::unshare(CLONE_FILES | CLONE_NEWNS);
+  if (result < 0) return failed(Stage::kNamespaces, result);
   raw::close(setup.caller_sync_fd);
-  return result < 0 ? failed(Stage::kDescriptors, result) : Failure{};
+  return {};
 }
 
 /// Files in the new root are made by somebody who has a number in there.
@@ -130,7 +129,8 @@ Failure build_root(const Setup& setup) noexcept {
   Tree tree{.user_namespace = setup.user_namespace,
             .layer_uid = setup.layer_uid,
             .layer_gid = setup.layer_gid};
-  Failure failure = open_layer(setup, &tree);
+  Failure failure = keep_mounts_private();
+  if (!failure) failure = open_layer(setup, &tree);
   if (!failure) failure = mount_root(setup, &tree);
   if (!failure) failure = take_steps(tree, setup.skeleton, setup.skeleton_count, 0);
   if (!failure) failure = cover_root(setup, &tree);
@@ -232,16 +232,15 @@ Failure make_namespaces(const Setup& setup) noexcept {
   // A caller who ignores SIGCHLD would hand that on, and the init would see no end of anything.
   const long reset = reset_signal_actions();
   if (reset < 0) return failed(Stage::kSignals, reset);
-  const Failure failure = keep_mounts_private();
-  return failure || setup.hostname == nullptr ? failure : name_host(setup.hostname);
+  return setup.hostname == nullptr ? Failure{} : name_host(setup.hostname);
 }
 
 Failure set_up(const Setup& setup) noexcept {
-  Failure failure = die_with_caller(setup);
   const Failure made = make_namespaces(setup);
   // Whatever has failed: the caller writes the maps of a process that is there.
-  if (!failure) failure = wait_for_caller(setup);
+  Failure failure = wait_for_caller(setup);
   if (!failure) failure = made;
+  if (!failure) failure = part_from_caller(setup);
   const long umask = raw::umask(0);
   if (!failure) failure = change_user(setup);
   if (!failure && setup.loopback) failure = bring_loopback_up();
