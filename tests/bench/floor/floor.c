@@ -87,6 +87,9 @@ static void map_users(const struct floor* floor, pid_t pid) {
   need(write(floor->go[1], "g", 1), "write");
 }
 
+/* A user namespace belongs to the effective user of its maker. */
+static void set_effective_user(int uid) { need(syscall(SYS_setresuid, -1, uid, -1), "setresuid"); }
+
 static pid_t clone_child(struct floor* floor) {
   static char stack[64 << 10] __attribute__((aligned(16)));
   struct clone_args arguments = {.flags = CLONE_VM | CLONE_CLEAR_SIGHAND,
@@ -96,7 +99,14 @@ static pid_t clone_child(struct floor* floor) {
   if (floor->part >= FLOOR_NAMESPACES) arguments.flags |= basic_namespaces;
   if (floor->part >= FLOOR_NETWORK) arguments.flags |= CLONE_NEWNET;
   if (floor->part >= FLOOR_USERS) arguments.flags |= CLONE_NEWUSER;
-  return (pid_t)clone_on_stack(&arguments, sizeof arguments, run_child, floor);
+  if (floor->part < FLOOR_USERS) {
+    return (pid_t)clone_on_stack(&arguments, sizeof arguments, run_child, floor);
+  }
+  set_effective_user(FIRST_ID);
+  const long child = clone_on_stack(&arguments, sizeof arguments, run_child, floor);
+  set_effective_user(0);
+  prctl(PR_SET_DUMPABLE, 1);
+  return (pid_t)child;
 }
 
 int floor_run(enum floor_part part, const char* const argv[]) {
