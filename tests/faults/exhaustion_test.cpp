@@ -216,7 +216,7 @@ TEST_CASE("a start endures any limit of processes") {
   }
 }
 
-TEST_CASE("where no more namespaces are allowed, the error says which limit it is") {
+TEST_CASE("where no more namespaces are allowed, the error says which limits to look at") {
   const Ground ground;
   give_to_lonely(ground);
   for (const char* kind : {"user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"}) {
@@ -231,7 +231,9 @@ TEST_CASE("where no more namespaces are allowed, the error says which limit it i
     INFO(kind << ": " << run.ended.err);
     CHECK(run.ended.status == 125);
     CHECK(faults::fault_of_error(Caller::kTool, run.ended) == "");
-    CHECK(run.ended.err.find("No space left on device") != std::string::npos);
+    CHECK(run.ended.err ==
+          "sbx-run: cannot create the sandbox's namespaces: No space left on device; a limit on "
+          "namespaces is reached, one of the sysctls user.max_*_namespaces\n");
     CHECK(faults::joined(run.left) == "");
   }
 }

@@ -190,6 +190,11 @@ TEST_CASE("a wait that is too long to be counted is one for ever") {
   CHECK(sandbox.wait_or_kill(std::chrono::milliseconds::max()).status == 4);
 }
 
+TEST_CASE("a run that has no time left is out of time at once") {
+  CHECK(sbx::run(shell("sleep 60"), {.timeout = -1ms}).report.reason == ExitReason::kTimeout);
+  CHECK(sbx::run(shell("sleep 60"), {.timeout = 0ms}).report.reason == ExitReason::kTimeout);
+}
+
 TEST_CASE("a processor time of nothing is refused") {
   sbx::Spec spec = shell("true");
   spec.cpu_time_max = 0ms;

@@ -368,12 +368,17 @@ TEST_CASE("all that the command writes to its terminal comes out before sbx-run 
 
 TEST_CASE("output of the command's terminal that cannot be written is an error") {
   REQUIRE_TERMINALS();
-  Start start = {.argv = {"bash", "-c", "exec \"$0\" --tty -- echo lost > /dev/full",
-                          tool("sbx-run").native()}};
-  const Ended ended = sbx::test::run(std::move(start));
+  const auto ended_with = [](const std::string& status) {
+    return sbx::test::run(
+        {.argv = {"bash", "-c",
+                  "exec \"$0\" --tty -- sh -c 'echo lost; exit " + status + "' > /dev/full",
+                  tool("sbx-run").native()}});
+  };
+  const Ended ended = ended_with("0");
 
   CHECK(ended.status == 125);
   CHECK(ended.err == "sbx-run: cannot pass the command's output on: No space left on device\n");
+  CHECK(ended_with("3").status == 3);
 }
 
 TEST_CASE("when the terminal goes away, so does the sandbox") {

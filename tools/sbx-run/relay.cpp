@@ -10,9 +10,6 @@
 #include <cstddef>
 #include <utility>
 
-#include "sbx/error.hpp"
-#include "sys/error.hpp"
-
 namespace sbx_run {
 namespace {
 
@@ -50,8 +47,9 @@ void Flow::move() {
   }
   std::array<char, kPiece> bytes;
   const ssize_t size = ::read(from_, bytes.data(), bytes.size());
-  if (size < 0 && is_transient(errno)) return;
-  if (size < 0 && !(errno == EIO && is_hung_up(from_))) failure_ = errno;
+  const int error = size < 0 ? errno : 0;
+  if (is_transient(error)) return;
+  if (error != 0 && !(error == EIO && is_hung_up(from_))) failure_ = error;
   open_ = size > 0;
   if (!open_) return;
   pending_.assign(bytes.data(), static_cast<std::size_t>(size));
@@ -75,24 +73,19 @@ void TerminalRelay::move_input() {
   input_.append(std::string(input_.last() == '\n' ? 1 : 2, kEndOfInput));
 }
 
-void TerminalRelay::drain(int interrupt) {
+int TerminalRelay::drain(int interrupt) {
   for (int i = 0; i < kMostLeft && !output_.is_done();) {
     pollfd fds[] = {output_.wanted(), {.fd = interrupt, .events = POLLIN, .revents = 0}};
     const bool writing = fds[0].events == POLLOUT;
     const int patience = writing && interrupt >= 0 ? -1 : 0;
     const int ready = ::poll(fds, 2, patience);
     if (ready < 0 && errno == EINTR) continue;
-    if (ready < 0) sbx::detail::throw_errno("cannot wait for the command's output");
-    if (ready == 0 || fds[1].revents != 0) return;
+    if (ready < 0) return errno;
+    if (ready == 0 || fds[1].revents != 0) break;
     output_.move();
     if (!writing) ++i;
   }
-}
-
-void TerminalRelay::require_output() const {
-  const int failure = output_.failure();
-  if (failure == 0 || failure == EPIPE) return;
-  throw sbx::SystemError(failure, "cannot pass the command's output on");
+  return output_.failure() == EPIPE ? 0 : output_.failure();
 }
 
 void TerminalRelay::resize() const {

@@ -55,11 +55,9 @@ class TerminalRelay {
   void move_input();
 
   /// Writes what the command has left in its terminal. Does not wait for who reads it longer than
-  /// until `interrupt` is readable, or at all when that is -1.
-  void drain(int interrupt);
-
-  /// Throws SystemError when output was lost, other than to a reader who went away.
-  void require_output() const;
+  /// until `interrupt` is readable, or at all when that is -1. Returns why output was lost, now or
+  /// before, other than to a reader who went away: an errno; 0 when none was.
+  int drain(int interrupt);
 
   /// Gives the command's terminal the size of the caller's.
   void resize() const;

@@ -2,6 +2,7 @@
 #include "sbx-run/supervise.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <time.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <utility>
 
 #include "sbx-run/relay.hpp"
+#include "sbx/error.hpp"
 #include "sys/error.hpp"
 
 namespace sbx_run {
@@ -21,6 +23,8 @@ using sbx::SignalTarget;
 
 constexpr int kHeld[] = {SIGTERM, SIGINT,   SIGHUP,  SIGQUIT, SIGUSR1,
                          SIGUSR2, SIGWINCH, SIGCONT, SIGTSTP};
+
+constexpr int kOutputLost = 125;
 
 /// What the terminal sends, it sends to the whole foreground group; what a person or a script
 /// sends, to sbx-run alone.
@@ -59,6 +63,13 @@ class ContinueAt {
   bool made_ = false;
 };
 
+/// The command has ended as the report says; who reads its output must know all the same.
+void complain_of_lost_output(int error, sbx::Report& report) {
+  report.message = sbx::SystemError(error, "cannot pass the command's output on").what();
+  if (report.status == 0) report.status = kOutputLost;
+  fmt::print(stderr, "sbx-run: {}\n", report.message);
+}
+
 class Supervisor {
  public:
   Supervisor(Job& job, const HeldSignals& signals, const Supervision& supervision)
@@ -72,8 +83,8 @@ class Supervisor {
     // Before the rest of the output: what still runs would go on writing.
     sbx::Report report = job_.report();
     const bool late = report.reason == sbx::ExitReason::kTimeout;
-    if (relay_) relay_->drain(late ? -1 : signals_.fd());
-    if (relay_) relay_->require_output();
+    const int lost = relay_ ? relay_->drain(late ? -1 : signals_.fd()) : 0;
+    if (lost != 0) complain_of_lost_output(lost, report);
     return report;
   }
 

@@ -108,7 +108,7 @@ struct Output {
 /// How run() reads, and for how long.
 struct RunOptions {
   std::string input{};                                 ///< given on standard input
-  std::optional<std::chrono::milliseconds> timeout{};  ///< wall time; none: for ever
+  std::optional<std::chrono::milliseconds> timeout{};  ///< wall time; empty: for ever
   std::size_t output_max_bytes = 64U << 20;            ///< of each; the rest is thrown away
 };
 

@@ -95,7 +95,9 @@ Output run(Spec spec, const RunOptions& options) {
   Output output;
   std::size_t written = 0;
   if (options.input.empty()) in.write.reset();
-  const Deadline deadline(options.timeout.value_or(Deadline::kForEver));
+  // No time left is not the same as no limit.
+  const Deadline deadline(options.timeout ? std::max(*options.timeout, std::chrono::milliseconds(0))
+                                          : Deadline::kForEver);
   while (in.write || out.read || err.read) {
     std::array<pollfd, 4> fds{{{.fd = in.write.get(), .events = POLLOUT, .revents = 0},
                                {.fd = out.read.get(), .events = POLLIN, .revents = 0},
