@@ -130,6 +130,7 @@ constexpr const char* kStrangers = "a file system that cannot map ids shows a st
 constexpr const char* kAnyDirectory = "without a --workdir the home and '/' do as well";
 constexpr const char* kNoQueues = "a kernel without POSIX queues";
 constexpr const char* kGivenRoot = "what cannot be opened in a given root is not in there";
+constexpr const char* kNoPipe = "a pipe that cannot be read tells the keeper that sbx-run has ended";
 constexpr const char* kNoSuchSetting = "the kernel says that the path itself is not there";
 
 const Tolerated kTolerated[] = {
@@ -146,6 +147,7 @@ const Tolerated kTolerated[] = {
     {"openat2", EACCES, "/etc/passwd ", kGivenRoot},
     {"openat2", EACCES, "/etc/group ", kGivenRoot},
     {"open_tree", ENOENT, "mount /proc/", kNoSuchSetting},
+    {"read", EIO, "interface ", kNoPipe},
     {"chdir", 0, "directory ", kAnyDirectory},
     {"fsopen", ENODEV, "mount /dev/mqueue ", kNoQueues},
     {"fsopen", ENODEV, "file /dev/mqueue ", kNoQueues},
