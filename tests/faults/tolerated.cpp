@@ -130,7 +130,8 @@ constexpr const char* kStrangers = "a file system that cannot map ids shows a st
 constexpr const char* kAnyDirectory = "without a --workdir the home and '/' do as well";
 constexpr const char* kNoQueues = "a kernel without POSIX queues";
 constexpr const char* kGivenRoot = "what cannot be opened in a given root is not in there";
-constexpr const char* kNoPipe = "a pipe that cannot be read tells the keeper that sbx-run has ended";
+constexpr const char* kNoPipe =
+    "a pipe that cannot be read tells the keeper that sbx-run has ended";
 constexpr const char* kNoSuchSetting = "the kernel says that the path itself is not there";
 
 const Tolerated kTolerated[] = {
