@@ -22,6 +22,7 @@
 #include <optional>
 #include <set>
 #include <system_error>
+#include <utility>
 
 #include "sbx/fd.hpp"
 
@@ -176,6 +177,7 @@ class Tracer {
   void on_event(pid_t pid, Tracee& tracee, int event);
   void on_exec(pid_t pid, Tracee& tracee);
   void adopt(pid_t child, Tracee& parent);
+  void adopt_orphans();
   void strike(pid_t pid, Tracee& tracee, const __ptrace_syscall_info& info);
   void resume(pid_t pid, const Tracee& tracee, int signal = 0) const;
   void give_up();
@@ -247,11 +249,13 @@ void Tracer::take(pid_t pid, int status) {
     }
     if (found != tracees_.end()) tracees_.erase(found);
     early_.erase(pid);
+    if (pid == caller_) adopt_orphans();
     return;
   }
   if (!WIFSTOPPED(status)) return;
   if (found == tracees_.end()) {
     early_.insert(pid);
+    if (tracees_.count(caller_) == 0) adopt_orphans();
     return;
   }
   on_stop(pid, found->second, status);
@@ -359,6 +363,15 @@ void Tracer::adopt(pid_t child, Tracee& parent) {
   tracee.foreign = parent.foreign;
   tracee.counting = true;
   if (early_.erase(child) > 0) resume(child, tracee);
+}
+
+/// Those that the caller was just starting when it was killed: nothing tells of them any more, and
+/// while they stand still they hold his descriptors.
+void Tracer::adopt_orphans() {
+  for (const pid_t child : std::exchange(early_, {})) {
+    tracees_[child].path = kCaller + "/orphan";
+    resume(child, tracees_[child]);
+  }
 }
 
 void Tracer::on_exec(pid_t pid, Tracee& tracee) {
