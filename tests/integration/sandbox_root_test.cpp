@@ -288,16 +288,6 @@ TEST_CASE("the kernel's settings are read-only and its secrets are covered") {
   CHECK(output_of("wc -c < /proc/keys") == "0\n");
 }
 
-TEST_CASE("limits that this version does not enforce are refused") {
-  Spec spec = {.command = {.argv = {"true"}}};
-  spec.limits.memory_bytes = 1 << 20;
-
-  CHECK_THROWS_WITH_AS(
-      sbx::Sandbox::start(spec),
-      "limits of memory, swap, processors and processes are not enforced by this version",
-      std::invalid_argument);
-}
-
 TEST_CASE("not even the host's root can change the host's device nodes from inside") {
   SBX_REQUIRE_ROOT();
   Spec spec;

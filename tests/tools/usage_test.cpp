@@ -225,17 +225,23 @@ TEST_CASE("flags that exclude each other are refused") {
         "--net user needs an init: the command waits for the network");
 }
 
-TEST_CASE("limits that are not enforced are refused") {
-  const std::string all =
-      "limits of memory, swap, processors and processes are not enforced by this version";
-
-  CHECK(refusal_of("--memory", "64M") == all);
-  CHECK(refusal_of("--swap", "0") == all);
-  CHECK(refusal_of("--cpus", "0.5") == all);
-  CHECK(refusal_of("--cpu-weight", "100") == all);
-  CHECK(refusal_of("--pids", "64") == all);
-  CHECK(refusal_of("--io-read", "/dev/vda:1M") == "--io-read is not enforced by this version");
-  CHECK(refusal_of("--io-write", "/dev/vda:1M") == "--io-write is not enforced by this version");
+TEST_CASE("limits that make no sense are refused") {
+  CHECK(refusal_of("--memory", "much") ==
+        "--memory: 'much' is not a size such as 512, 64K, 256M or 2G");
+  CHECK(refusal_of("--memory", "0") == "no memory at all is no limit that a program can keep");
+  CHECK(refusal_of("--swap", "-1") == "--swap: '-1' is not a size such as 512, 64K, 256M or 2G");
+  CHECK(refusal_of("--cpus", "0") == "--cpus: '0' is not a positive number such as 0.5 or 2");
+  CHECK(refusal_of("--cpus", "0.0001") ==
+        "0.0001 processors are less than 0.001 or more than 65536");
+  CHECK(refusal_of("--cpu-weight", "0") ==
+        "--cpu-weight: '0' is not a whole number from 1 to 10000");
+  CHECK(refusal_of("--cpuset", "all") == "'all' is no list of processors, such as 0-3,6");
+  CHECK(refusal_of("--pids", "0") == "--pids: '0' is not a whole number from 1 to 4194304");
+  CHECK(refusal_of("--io-read", "/dev/vda") == "--io-read: '/dev/vda' is not DEVICE:RATE");
+  CHECK(refusal_of("--io-write", "/dev/vda:fast") ==
+        "--io-write: 'fast' is not a rate such as 80mbit, or as 10M bytes a second");
+  CHECK(refusal({"--memory", "64M", "--no-init", "true"}) ==
+        "without an init no memory can be limited");
 }
 
 TEST_CASE("the bridge and what needs it are refused") {

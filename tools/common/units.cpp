@@ -24,6 +24,14 @@ std::uint64_t parse_size(const std::string& text) {
   return *size;
 }
 
+std::uint64_t parse_byte_rate(const std::string& text) {
+  constexpr std::uint64_t kBitsInByte = 8;
+  if (const auto bits = sbx::detail::parse_rate(text)) return *bits / kBitsInByte;
+  const auto size = sbx::detail::parse_size(text);
+  if (!size) refuse(text, "a rate such as 80mbit, or as 10M bytes a second");
+  return *size;
+}
+
 std::chrono::milliseconds parse_duration(const std::string& text) {
   const auto duration = sbx::detail::parse_duration(text);
   if (!duration) refuse(text, "a duration such as 500ms, 10s, 5m, 2h or 1d");

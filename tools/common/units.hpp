@@ -13,6 +13,9 @@ namespace tools {
 /// "512", "64K", "256M", "2G", "1T": bytes, in powers of 1024.
 std::uint64_t parse_size(const std::string& text);
 
+/// Bytes a second: "80mbit", in bits and powers of 1000, or a size: "10M".
+std::uint64_t parse_byte_rate(const std::string& text);
+
 /// "500ms", "10s", "5m", "2h", "1d", and a bare number of seconds, also with a fraction: "1.5s".
 std::chrono::milliseconds parse_duration(const std::string& text);
 

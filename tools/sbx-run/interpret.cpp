@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 
 #include "common/names.hpp"
 #include "common/units.hpp"
@@ -220,6 +221,20 @@ sbx::MemoryMerge parse_ksm(const std::string& word) {
 /// The first word, of a list whose flags put their names before their values.
 std::string first_word(const std::string& text) { return text.substr(0, text.find(' ')); }
 
+/// "--io-read DEV:RATE" or "--io-write DEV:RATE".
+sbx::IoLimit parse_io(const std::string& text) {
+  const std::string value = text.substr(text.find(' ') + 1);
+  const std::size_t colon = value.rfind(':');
+  if (colon == std::string::npos || colon == 0) {
+    refuse(fmt::format("'{}' is not DEVICE:RATE", printable(value)));
+  }
+  sbx::IoLimit limit{.device = value.substr(0, colon)};
+  const std::uint64_t rate = tools::parse_byte_rate(value.substr(colon + 1));
+  (first_word(text) == "--io-read" ? limit.read_bytes_per_second : limit.write_bytes_per_second) =
+      rate;
+  return limit;
+}
+
 void interpret_limits(const Arguments& arguments, Options& options) {
   sbx::Limits& limits = options.spec.limits;
   const auto when_given = [](const std::string& value, const char* flag, auto set) {
@@ -232,14 +247,15 @@ void interpret_limits(const Arguments& arguments, Options& options) {
   when_given(arguments.cpu_weight, "--cpu-weight", [&](auto& v) {
     limits.cpu_weight = static_cast<std::uint32_t>(tools::parse_number(v, 1, 10000));
   });
+  if (!arguments.cpuset.empty()) limits.processors = arguments.cpuset;
   when_given(arguments.pids, "--pids",
              [&](auto& v) { limits.pids = tools::parse_number(v, 1, kMostProcesses); });
   when_given(arguments.timeout, "--timeout",
              [&](auto& v) { options.timeout = tools::parse_duration(v); });
   when_given(arguments.cpu_time, "--cpu-time",
              [&](auto& v) { options.spec.cpu_time_max = tools::parse_duration(v); });
-  if (!arguments.io.empty()) {
-    refuse(fmt::format("{} is not enforced by this version", first_word(arguments.io.front())));
+  for (const std::string& limit : arguments.io) {
+    of_flag(first_word(limit).c_str(), [&] { limits.io.push_back(parse_io(limit)); });
   }
   for (const std::string& limit : arguments.rlimits) {
     of_flag("--rlimit", [&] { options.spec.rlimits.push_back(sbx::Rlimit::parse(limit)); });
@@ -309,12 +325,6 @@ void refuse_what_is_decided(const Arguments& arguments) {
                  {"--bind, --ro-bind and --tmpfs", !arguments.mounts.empty()},
                  {"--hostname", !arguments.hostname.empty()},
                  {"--userns", !arguments.userns.empty()},
-                 {"--memory", !arguments.memory.empty()},
-                 {"--swap", !arguments.swap.empty()},
-                 {"--cpus", !arguments.cpus.empty()},
-                 {"--cpu-weight", !arguments.cpu_weight.empty()},
-                 {"--pids", !arguments.pids.empty()},
-                 {"--io-read and --io-write", !arguments.io.empty()},
                  {"--rlimit", !arguments.rlimits.empty()},
                  {"--cpu-time", !arguments.cpu_time.empty()},
                  {"--net", !arguments.network.empty()},
@@ -376,6 +386,7 @@ Options interpret(const Arguments& arguments) {
     command.terminal_size = sbx::terminal_size(STDIN_FILENO);
   }
   command.umask = caller_umask();
+  if (!options.enter.empty()) command.limits = std::exchange(options.spec.limits, {});
   if (!arguments.init) options.spec.init = sbx::Init::kNone;
   return options;
 }

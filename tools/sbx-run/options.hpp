@@ -39,7 +39,7 @@ struct Arguments {
   std::vector<std::string> environment;
   std::vector<std::string> kept_environment;
   std::string userns;
-  std::string memory, swap, cpus, cpu_weight, pids;
+  std::string memory, swap, cpus, cpu_weight, cpuset, pids;
   std::vector<std::string> io;
   std::vector<std::string> rlimits;
   std::string timeout;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "sbx/api.hpp"
+#include "sbx/cgroup.hpp"
 #include "sbx/error.hpp"
 #include "sbx/process.hpp"
 #include "sbx/report.hpp"
@@ -79,6 +80,15 @@ class SBX_API Sandbox {
 
   /// Kills every process inside, at once. wait() then reports it.
   void kill();
+
+  /// Changes limits of the running sandbox, at once; others stay as they are. Throws SystemError,
+  /// with the reason, when that cannot be done: for a limit of a kind that the sandbox was not
+  /// started with, say, or memory that the kernel cannot take back.
+  void limit(const Limits& limits);
+
+  /// What the sandbox uses and has used. Throws SystemError for one that was started without
+  /// limits: nothing counts for it.
+  [[nodiscard]] CgroupStatistics statistics();
 
   /// The master side of the command's terminal, when it asked for one; once.
   std::optional<Terminal> take_terminal();

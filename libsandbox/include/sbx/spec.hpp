@@ -13,6 +13,7 @@
 #include "sbx/capability.hpp"
 #include "sbx/id_map.hpp"
 #include "sbx/ipc.hpp"
+#include "sbx/limits.hpp"
 #include "sbx/rlimit.hpp"
 #include "sbx/seccomp.hpp"
 #include "sbx/terminal.hpp"
@@ -74,6 +75,10 @@ struct Command {
 
   /// File mode mask; empty: the caller's. See umask(2).
   std::optional<std::uint32_t> umask{};
+
+  /// A share of its own within the sandbox's limits, for it and what it starts: for Sandbox::exec,
+  /// and only of what Spec::limits limits, too. What is left in the share ends with the handle.
+  Limits limits{};
 };
 
 /// What stands at the sandbox's "/".
@@ -126,18 +131,6 @@ struct UserNamespace {
   IdMap gids{};  ///< for Mode::kMap
 };
 
-/// What the sandbox may use, of all its processes together. Not enforced by this version:
-/// Sandbox::start refuses a Spec that sets any of them.
-struct Limits {
-  std::optional<std::uint64_t> memory_bytes{};
-  std::optional<std::uint64_t> swap_bytes{};
-  std::optional<double> cpus{};               ///< 0.5: half of one processor's time
-  std::optional<std::uint32_t> cpu_weight{};  ///< 1 to 10000, 100 being usual
-  std::optional<std::uint64_t> pids{};
-
-  friend bool operator==(const Limits&, const Limits&) = default;
-};
-
 /// The network that the sandbox sees.
 enum class Network {
   kNone,  ///< a loopback of its own, up, and nothing else
@@ -182,6 +175,9 @@ struct Spec {
   Network network = Network::kNone;
   IpcLimits ipc{};
   std::vector<Rlimit> rlimits{};
+
+  /// What all of the sandbox together may use. The caller needs a place among the control groups:
+  /// as root any, as an ordinary user one that was delegated to him.
   Limits limits{};
   std::optional<std::chrono::milliseconds> cpu_time_max{};  ///< of all; above 0, with Init::kYes
   MemoryMerge memory_merge = MemoryMerge::kOff;             ///< any other needs Init::kYes

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "launch/failure.hpp"
+#include "launch/group.hpp"
 #include "launch/plan.hpp"
 #include "sbx/namespace.hpp"
 #include "sbx/sandbox.hpp"
@@ -61,6 +62,7 @@ std::string describe(const Spec& spec) {
   text += fmt::format("user: {} ({}:{}), home {}\n", identity.user.name, identity.user.uid,
                       identity.user.gid, detail::printable(identity.user.home.native()));
   text += fmt::format("capabilities:{}\n", words_text(identity.capabilities.names()));
+  text += detail::describe_group(spec.limits);
   text += fmt::format("no_new_privs: {}\n", spec.no_new_privileges ? "yes" : "no");
   text += fmt::format("seccomp: {} instructions\n", spec.seccomp.size());
   text += fmt::format("process 1: {}\n", spec.init == Init::kYes ? "the init" : "the command");

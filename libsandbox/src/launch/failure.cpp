@@ -30,6 +30,7 @@ constexpr Sentence kSentences[] = {
     {Stage::kHostname, "cannot set the hostname"},
     {Stage::kLoopback, "cannot bring the loopback interface 'lo' up"},
     {Stage::kKeyring, "cannot join a new session keyring"},
+    {Stage::kControlGroup, "cannot enter the control group"},
     {Stage::kSession, "cannot start a new session"},
     {Stage::kSignals, "cannot reset the signals"},
     {Stage::kTerminal, "cannot set up the terminal"},

@@ -10,7 +10,9 @@
 #include <cctype>
 #include <stdexcept>
 
+#include "kernel/cgroup_settings.hpp"
 #include "launch/child/protocol.hpp"
+#include "launch/group.hpp"
 #include "sbx/ksm.hpp"
 #include "sbx/namespace.hpp"
 #include "sys/error.hpp"
@@ -122,8 +124,9 @@ void check_spec(const Spec& spec) {
       !std::all_of(spec.hostname.begin(), spec.hostname.end(), printable_name)) {
     refuse(fmt::format("'{}' is no hostname", printable(spec.hostname)));
   }
-  if (spec.limits != Limits{}) {
-    refuse("limits of memory, swap, processors and processes are not enforced by this version");
+  check_limits(spec.limits);
+  if (spec.command.limits != Limits{}) {
+    refuse("the limits of the sandbox's own command are the sandbox's");
   }
   if (spec.cpu_time_max && spec.cpu_time_max->count() <= 0) {
     refuse("the processor time is not more than 0");
@@ -134,6 +137,7 @@ void check_spec(const Spec& spec) {
     if (spec.cpu_time_max) refuse("without an init nobody watches the processor time");
     // Until it executes, the program has the caller's memory, which would be marked for ever.
     if (spec.memory_merge != MemoryMerge::kOff) refuse("without an init no memory can be merged");
+    if (limits_memory(spec.limits)) refuse("without an init no memory can be limited");
   }
   if (spec.memory_merge != MemoryMerge::kOff && !ksm::whole_process_supported()) {
     refuse("this kernel cannot merge a program's memory (PR_SET_MEMORY_MERGE, Linux 6.4)");

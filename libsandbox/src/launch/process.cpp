@@ -5,6 +5,7 @@
 
 #include "launch/control.hpp"
 #include "launch/failure.hpp"
+#include "launch/group.hpp"
 #include "launch/outcome.hpp"
 #include "sys/deadline.hpp"
 #include "sys/error.hpp"
@@ -35,6 +36,9 @@ Process::Change Process::wait_change(std::chrono::milliseconds timeout) {
     throw SystemError(EBADMSG, "cannot understand the sandbox's init");
   }
   state_->ended = detail::report_from_event(received->event);
+  if (state_->share) {
+    detail::add_statistics(*state_->ended, *state_->share, Init::kNone);
+  }
   state_->ended->wall = std::chrono::duration_cast<std::chrono::microseconds>(
       std::chrono::steady_clock::now() - state_->started);
   return Change::kEnded;
@@ -65,6 +69,7 @@ std::optional<Terminal> Process::take_terminal() {
 
 void Process::release() {
   send_request(state_->channel.get(), {.kind = child::RequestKind::kRelease});
+  if (state_->share) state_->share->release();
 }
 
 }  // namespace sbx

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 
+#include "sbx/cgroup.hpp"
 #include "sbx/fd.hpp"
 #include "sbx/process.hpp"
 
@@ -15,6 +16,7 @@ struct Process::State {
   int pid = 0;        // inside
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
   std::optional<Report> ended;
+  std::optional<Cgroup> share;  // of the sandbox's group, where the program has limits of its own
 };
 
 }  // namespace sbx

@@ -10,6 +10,7 @@
 #include "launch/control.hpp"
 #include "launch/failure.hpp"
 #include "launch/find.hpp"
+#include "launch/group.hpp"
 #include "launch/outcome.hpp"
 #include "launch/plan.hpp"
 #include "launch/process_state.hpp"
@@ -62,6 +63,7 @@ struct Sandbox::State {
   State& operator=(State&&) = delete;
   ~State();
 
+  [[nodiscard]] Init init() const { return control ? Init::kYes : Init::kNone; }
   void require_init() const {
     if (!control) throw std::invalid_argument("a sandbox without an init takes no requests");
   }
@@ -69,12 +71,19 @@ struct Sandbox::State {
   void take_event(const ReceivedEvent& received);
   void conclude();
   bool reap(int& status, rusage& usage) const noexcept;
+  void wait_for_init(const Command& command);
+  Cgroup& own_group();
+  std::optional<Cgroup> make_share(const Command& command);
+  static std::vector<UniqueFd> append_entrances(const std::optional<Cgroup>& share,
+                                                std::vector<int>& fds);
 
   UniqueFd pidfd;
   int pid = -1;
   UniqueFd control;  // none without an init
   UniqueFd terminal;
   detail::ControlSocket listening;
+  std::optional<Cgroup> group;       // with the sandbox's limits
+  std::optional<Cgroup> main_share;  // of it, for the program of exec_main()
   detail::Occupant occupant;
   Clock::time_point started = Clock::now();
   std::optional<Report> main_ended;  // as the init told it
@@ -110,6 +119,46 @@ bool Sandbox::State::reap(int& status, rusage& usage) const noexcept {
   return true;
 }
 
+/// Of a sandbox that was found rather than made, its group is, too.
+Cgroup& Sandbox::State::own_group() {
+  if (!group && !owned) {
+    group = detail::find_group(pid);
+    // The pid was this sandbox's, and not yet another's, while its groups were read.
+    if (detail::wait_readable({pidfd.get()}, milliseconds(0))) group.reset();
+  }
+  if (group) return *group;
+  throw SystemError(ENOENT, "cannot find the sandbox's control group",
+                    "it has ended, or was started without limits");
+}
+
+std::optional<Cgroup> Sandbox::State::make_share(const Command& command) {
+  if (command.limits == Limits{}) return std::nullopt;
+  return detail::make_share(own_group(), command.limits);
+}
+
+/// Adds what leads into the share to the descriptors of a request. They are closed when the request
+/// has been sent.
+std::vector<UniqueFd> Sandbox::State::append_entrances(const std::optional<Cgroup>& share,
+                                                       std::vector<int>& fds) {
+  std::vector<UniqueFd> entrances;
+  if (share) entrances = detail::entrances(*share);
+  for (const UniqueFd& entrance : entrances) fds.push_back(entrance.get());
+  return entrances;
+}
+
+/// Waits until the init has started the command, or, without one, answers: it also listens then.
+void Sandbox::State::wait_for_init(const Command& command) try {
+  if (command.argv.empty()) {
+    send_request(control.get(), {.kind = RequestKind::kHello});
+    expect(EventKind::kHello, control.get(), command);
+  } else {
+    terminal = expect(EventKind::kStarted, control.get(), command).fd;
+  }
+} catch (const SystemError&) {
+  if (group) detail::require_fed(*group);
+  throw;
+}
+
 void Sandbox::State::take_event(const ReceivedEvent& received) {
   if (received.event.kind == EventKind::kEnded) {
     main_ended = detail::report_from_event(received.event);
@@ -135,8 +184,11 @@ void Sandbox::State::conclude() {
   report = main_ended ? *main_ended : detail::report_from_status(status);
   if (reaped && !main_ended) detail::add_usage(*report, usage);
   if (!reaped && !main_ended) report->message = "the exit status went to somebody else";
+  if (group) detail::add_statistics(*report, *group, init());
   if (timed_out) report->reason = ExitReason::kTimeout;
   report->wall = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - started);
+  main_share.reset();
+  group.reset();
 }
 
 Sandbox::Sandbox(std::unique_ptr<State> state) noexcept : state_(std::move(state)) {}
@@ -160,18 +212,12 @@ Sandbox Sandbox::start(const Spec& spec) {
   state->pid = started.pid;
   state->control = std::move(started.control);
   state->terminal = std::move(started.terminal);
+  state->group = std::move(started.group);
   state->occupant = {.uid = plan.identity.user.uid,
                      .gid = plan.identity.user.gid,
                      .groups = plan.identity.user.groups,
                      .home = plan.identity.user.home.native()};
-  if (!state->control) return Sandbox(std::move(state));
-  if (spec.command.argv.empty()) {
-    // Once the init answers, it also listens.
-    send_request(state->control.get(), {.kind = RequestKind::kHello});
-    expect(EventKind::kHello, state->control.get(), spec.command);
-  } else {
-    state->terminal = expect(EventKind::kStarted, state->control.get(), spec.command).fd;
-  }
+  if (state->control) state->wait_for_init(spec.command);
   return Sandbox(std::move(state));
 }
 
@@ -192,8 +238,12 @@ Process Sandbox::exec(const Command& command) {
   const UniqueFd file = block.to_file();
   detail::SocketPair channel = detail::make_socket_pair();
   std::vector<int> fds = {file.get(), channel.theirs.get()};
+  auto share = state_->make_share(command);
+  const auto entrances = state_->append_entrances(share, fds);
   detail::append_passed(command, fds);
-  send_request(state_->control.get(), {.kind = RequestKind::kSpawn}, fds);
+  send_request(state_->control.get(),
+               {.kind = RequestKind::kSpawn, .value = static_cast<std::uint32_t>(entrances.size())},
+               fds);
   channel.theirs.reset();
 
   ReceivedEvent received = expect(EventKind::kStarted, channel.ours.get(), command);
@@ -201,6 +251,7 @@ Process Sandbox::exec(const Command& command) {
   state->channel = std::move(channel.ours);
   state->terminal = std::move(received.fd);
   state->pid = received.event.pid;
+  state->share = std::move(share);
   return Process(std::move(state));
 }
 
@@ -209,8 +260,12 @@ void Sandbox::exec_main(const Command& command) {
   const detail::ProgramBlock block(detail::command_parts(command, state_->occupant));
   const UniqueFd file = block.to_file();
   std::vector<int> fds = {file.get()};
+  state_->main_share = state_->make_share(command);
+  const auto entrances = state_->append_entrances(state_->main_share, fds);
   detail::append_passed(command, fds);
-  send_request(state_->control.get(), {.kind = RequestKind::kMain}, fds);
+  send_request(state_->control.get(),
+               {.kind = RequestKind::kMain, .value = static_cast<std::uint32_t>(entrances.size())},
+               fds);
   ReceivedEvent received = expect(EventKind::kStarted, state_->control.get(), command);
   state_->terminal = std::move(received.fd);
   state_->started = Clock::now();
@@ -277,6 +332,12 @@ void Sandbox::signal(int signal, SignalTarget target) {
 
 void Sandbox::kill() { state_->kill(); }
 
+void Sandbox::limit(const Limits& limits) {
+  state_->own_group().set(detail::with_room_for_init(limits, state_->init()));
+}
+
+CgroupStatistics Sandbox::statistics() { return state_->own_group().statistics(); }
+
 std::optional<Terminal> Sandbox::take_terminal() {
   if (!state_->terminal) return std::nullopt;
   return Terminal(std::move(state_->terminal));
@@ -285,6 +346,9 @@ std::optional<Terminal> Sandbox::take_terminal() {
 void Sandbox::release() {
   state_->require_init();
   send_request(state_->control.get(), {.kind = RequestKind::kRelease});
+  for (auto* group : {&state_->group, &state_->main_share}) {
+    if (*group) (*group)->release();  // the next start of this caller removes it, once it is empty
+  }
   state_->owned = false;
 }
 

@@ -32,6 +32,7 @@
 #include "launch/control.hpp"
 #include "launch/effective_user.hpp"
 #include "launch/failure.hpp"
+#include "launch/group.hpp"
 #include "launch/init_image.hpp"
 #include "sbx/namespace.hpp"
 #include "sys/error.hpp"
@@ -47,8 +48,9 @@ constexpr std::uint64_t kClearSignalHandlers = 0x100000000;  // CLONE_CLEAR_SIGH
 /// The namespaces that a process cannot enter later: it is made into them.
 constexpr std::uint64_t kMadeByClone = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWTIME;
 
-/// And that of the mounts, which has to have what was mounted while the caller opened the sources.
-constexpr std::uint64_t kMadeLast = CLONE_NEWNS;
+/// And those that have to have what the caller has done meanwhile: what was mounted while he opened
+/// the sources, and the control group, whose place is the root of its namespace.
+constexpr std::uint64_t kMadeLast = CLONE_NEWNS | CLONE_NEWCGROUP;
 
 /// The dumpable flag belongs to the memory, which children share while they change identity. Each
 /// puts the value back at once; this remembers the value while any of them is under way, and makes
@@ -127,7 +129,7 @@ class NewChild {
     reap();
   }
 
-  void clone(std::uint64_t namespaces, std::optional<std::uint32_t> owner);
+  void clone(std::uint64_t namespaces, std::optional<std::uint32_t> owner, int group);
   void wait_until_executed();
   [[nodiscard]] int pid() const { return pid_; }
   [[nodiscard]] const child::Failure& failure() const { return start_.failure; }
@@ -146,8 +148,9 @@ class NewChild {
   int pid_ = -1;
 };
 
-/// `owner`: whose the user namespace is to be; the caller's when there is none.
-void NewChild::clone(std::uint64_t namespaces, std::optional<std::uint32_t> owner) {
+/// `owner`: whose the user namespace is to be; the caller's when there is none. `group`: the
+/// control group of version 2 that it starts in; -1: the caller's.
+void NewChild::clone(std::uint64_t namespaces, std::optional<std::uint32_t> owner, int group) {
   int pidfd = -1;
   clone_args arguments{};
   arguments.flags = namespaces | CLONE_VM | CLONE_FILES | CLONE_PIDFD | CLONE_CHILD_CLEARTID |
@@ -156,6 +159,10 @@ void NewChild::clone(std::uint64_t namespaces, std::optional<std::uint32_t> owne
   arguments.child_tid = reinterpret_cast<std::uint64_t>(&start_.sharing);
   arguments.stack = reinterpret_cast<std::uint64_t>(stack_.get());
   arguments.stack_size = kStackSize;
+  if (group >= 0) {
+    arguments.flags |= CLONE_INTO_CGROUP;
+    arguments.cgroup = static_cast<std::uint64_t>(group);
+  }
   long result = 0;
   {
     const SignalsBlocked blocked;
@@ -326,13 +333,17 @@ Started start_child(Plan& plan, const Spec& spec, int listening) {
       static_cast<int>(check(raw::pidfd_open(::getpid(), 0), "cannot open the caller's pidfd")));
   child::Setup& setup = plan.setup;
   setup.namespaces = plan.namespaces & ~(kMadeByClone | kMadeLast);
+  setup.last_namespaces = plan.namespaces & kMadeLast;
   setup.dumpable = DumpableFlag::saved();
   setup.caller_pidfd = self.get();
   setup.sync_fd = sync.theirs.get();
   setup.caller_sync_fd = sync.ours.get();
   setup.listen_fd = listening;
+  std::optional<Cgroup> group = make_group(spec);
   NewChild child(setup);
-  child.clone(plan.namespaces & kMadeByClone, plan.identity.namespace_owner);
+  child.clone(plan.namespaces & kMadeByClone, plan.identity.namespace_owner,
+              group ? group->fd() : -1);
+  if (group) complete_entry(*group, child.pid());
 
   plan_root(spec, plan);
   SocketPair control;
@@ -340,7 +351,7 @@ Started start_child(Plan& plan, const Spec& spec, int listening) {
   if (spec.init == Init::kYes) {
     init_file = make_init_file();
     control = make_socket_pair();
-    queue_requests(plan, spec, control.ours.get());
+    if (!limits_memory(spec.limits)) queue_requests(plan, spec, control.ours.get());
     setup.init_image = init_file.get();
     setup.control_fd = control.theirs.get();
   } else {
@@ -359,13 +370,19 @@ Started start_child(Plan& plan, const Spec& spec, int listening) {
                    .program = spec.command.argv.empty() ? "" : spec.command.argv[0],
                    .workdir = spec.command.workdir.native()});
   }
+  if (limits_memory(spec.limits)) {
+    limit_memory(*group, spec.limits);
+    require_fed(*group);
+    queue_requests(plan, spec, control.ours.get());
+  }
   UniqueFd terminal;
   if (spec.init == Init::kNone && spec.command.terminal)
     terminal = receive_terminal(sync.ours.get());
   return {.pidfd = child.take_pidfd(),
           .pid = child.pid(),
           .control = std::move(control.ours),
-          .terminal = std::move(terminal)};
+          .terminal = std::move(terminal),
+          .group = std::move(group)};
 }
 
 }  // namespace sbx::detail

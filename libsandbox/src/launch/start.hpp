@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <filesystem>
+#include <optional>
 #include <string>
 
 #include "launch/plan.hpp"
+#include "sbx/cgroup.hpp"
 #include "sbx/fd.hpp"
 #include "sbx/spec.hpp"
 
@@ -13,8 +16,9 @@ namespace sbx::detail {
 struct Started {
   UniqueFd pidfd;
   int pid = -1;
-  UniqueFd control;   // to the init; none without one
-  UniqueFd terminal;  // the master side of the program's; only without an init
+  UniqueFd control;             // to the init; none without one
+  UniqueFd terminal;            // the master side of the program's; only without an init
+  std::optional<Cgroup> group;  // where it has limits
 };
 
 /// A socket that the init is to listen on, bound to its path.

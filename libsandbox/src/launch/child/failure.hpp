@@ -19,6 +19,7 @@ enum class Stage : std::uint16_t {
   kHostname,
   kLoopback,
   kKeyring,
+  kControlGroup,
   kSession,
   kSignals,
   kTerminal,

@@ -65,7 +65,7 @@ class Init {
   void serve_job(Job& job) noexcept;
   void take_policy(Message& message) noexcept;
   bool spawn(Message& message, bool main, int reply_to) noexcept;
-  Failure start(Job& job, const Message& message, std::size_t first_passed, bool main) noexcept;
+  Failure start(Job& job, const Message& message, std::size_t needed, bool main) noexcept;
   Failure introduce(Job& job, int pid, int master, bool main) noexcept;
   int open_terminal(bool main) const noexcept;
   static bool wait_until_executed(int pid, int end, bool main) noexcept;
@@ -347,12 +347,14 @@ bool Init::wait_until_executed(int pid, int end, bool main) noexcept {
   return false;
 }
 
-Failure Init::start(Job& job, const Message& message, std::size_t first_passed,
-                    bool main) noexcept {
+/// `needed`: how many descriptors come before those of its control group.
+Failure Init::start(Job& job, const Message& message, std::size_t needed, bool main) noexcept {
   const Block policy(policy_fd_);
   const Block block(message.fds[0]);
   Program* program = block.program();
-  if (policy.program() == nullptr || program == nullptr ||
+  const std::size_t entrance_count = message.request.value;
+  const std::size_t first_passed = needed + entrance_count;
+  if (policy.program() == nullptr || program == nullptr || first_passed > message.fd_count ||
       program->inner_fds.count != message.fd_count - first_passed) {
     return {.stage = Stage::kRequest, .error = EINVAL};
   }
@@ -373,6 +375,8 @@ Failure Init::start(Job& job, const Message& message, std::size_t first_passed,
                        {.terminal_master = master,
                         .share_session = main && terminal,
                         .dumpable = 0,
+                        .entrances = message.fds + needed,
+                        .entrance_count = entrance_count,
                         .bounding = permitted_capabilities()});
     raw::exit_group(125);
   }

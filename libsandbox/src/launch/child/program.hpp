@@ -75,10 +75,12 @@ void relocate(Program* program) noexcept;
 
 /// The circumstances in which a child becomes a program.
 struct Place {
-  int terminal_master = -1;    // of the program's terminal, when it has one
-  bool share_session = false;  // the session is there already: only a process group is made
-  int caller_fd = -1;          // hangs up when the caller is gone; the program shall end then
-  int dumpable = -1;           // the flag to put back when memory is shared with the caller
+  int terminal_master = -1;        // of the program's terminal, when it has one
+  bool share_session = false;      // the session is there already: only a process group is made
+  int caller_fd = -1;              // hangs up when the caller is gone; the program shall end then
+  int dumpable = -1;               // the flag to put back when memory is shared with the caller
+  const int* entrances = nullptr;  // cgroup.procs of the group to enter, in each hierarchy
+  std::size_t entrance_count = 0;
   std::uint64_t bounding = ~std::uint64_t{0};  // what the bounding set holds at most
 };
 

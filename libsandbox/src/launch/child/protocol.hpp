@@ -16,8 +16,9 @@ inline constexpr std::size_t kMostDescriptors = 250;  // in one message; the ker
 
 enum class RequestKind : std::uint32_t {
   kPolicy,   // [block]: who every program is; the first message on the first connection
-  kSpawn,    // [block, channel, passed...]: start a program, and talk about it on `channel`
-  kMain,     // [block, passed...]: start the program that the sandbox lives for
+  kSpawn,    // [block, channel, entrances..., passed...]: start a program, and talk about it on
+             // `channel`; `value` entrances lead into its control group
+  kMain,     // [block, entrances..., passed...]: start the program that the sandbox lives for
   kSignal,   // send signal `value` to the program of this channel; to its group with kGroup
   kRelease,  // go on when this connection, or the program of this channel, loses its other end
   kHello,    // answered with kHello

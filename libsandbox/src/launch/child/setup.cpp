@@ -37,9 +37,10 @@ Failure wait_for_caller(const Setup& setup) noexcept {
   return result == 1 ? Failure{} : failed(Stage::kCallerGone, result < 0 ? result : -ESRCH);
 }
 
-/// Descriptors and mounts as the caller has them by now. From now on he hangs up when he dies.
+/// Descriptors, mounts and control group as the caller has made them by now. From now on he hangs
+/// up when he dies.
 Failure part_from_caller(const Setup& setup) noexcept {
-  const long result = raw::unshare(CLONE_FILES | CLONE_NEWNS);
+  const long result = raw::unshare(CLONE_FILES | setup.last_namespaces);
   if (result < 0) return failed(Stage::kNamespaces, result);
   raw::close(setup.caller_sync_fd);
   return {};

@@ -89,7 +89,9 @@ struct Setup {
   const Step* steps = nullptr;
   std::size_t step_count = 0;
 
-  std::uint64_t namespaces = 0;  // CLONE_NEW*: those that the child makes before it waits
+  // CLONE_NEW*: those that the child makes before it waits, and after.
+  std::uint64_t namespaces = 0;
+  std::uint64_t last_namespaces = 0;
   const char* hostname = nullptr;
   bool loopback = false;     // bring it up
   bool change_user = false;  // be `uid` and `gid` of the new user namespace during the set-up

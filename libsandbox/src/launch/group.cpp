@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/group.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+
+#include "kernel/cgroup_settings.hpp"
+#include "sys/error.hpp"
+#include "sys/number.hpp"
+
+namespace sbx::detail {
+
+namespace {
+
+/// As a shell reports a command that was killed.
+constexpr int kKilledStatus = 128 + SIGKILL;
+
+Limits without_memory(Limits limits) {
+  limits.memory_bytes.reset();
+  limits.memory_high_bytes.reset();
+  limits.swap_bytes.reset();
+  limits.memory_group_kill = false;
+  return limits;
+}
+
+Limits only_memory(const Limits& limits) {
+  return {.memory_bytes = limits.memory_bytes,
+          .memory_high_bytes = limits.memory_high_bytes,
+          .swap_bytes = limits.swap_bytes,
+          .memory_group_kill = limits.memory_group_kill};
+}
+
+}  // namespace
+
+Limits with_room_for_init(Limits limits, Init init) {
+  const bool counts = init == Init::kYes && limits.pids.value_or(0) > 0;
+  if (counts && *limits.pids < kNoLimit) ++*limits.pids;
+  return limits;
+}
+
+std::optional<Cgroup> make_group(const Spec& spec) {
+  const auto controllers = controllers_of(spec.limits);
+  if (controllers.empty()) return std::nullopt;
+  Cgroup group = CgroupMaker::create_unnamed(CgroupTree::of_caller(), controllers);
+  group.set(without_memory(with_room_for_init(spec.limits, spec.init)));
+  return group;
+}
+
+bool limits_memory(const Limits& limits) { return only_memory(limits) != Limits{}; }
+
+void limit_memory(Cgroup& group, const Limits& limits) { group.set(only_memory(limits)); }
+
+void require_fed(const Cgroup& group) {
+  if (group.statistics().oom_kills.value_or(0) == 0) return;
+  throw SystemError(ENOMEM, "cannot start the sandbox", "its limit of memory is too low");
+}
+
+void complete_entry(const Cgroup& group, int pid) {
+  for (const CgroupPart& part : CgroupMaker::parts(group)) {
+    if (!part.directory.unified()) part.directory.add(pid);
+  }
+}
+
+std::optional<Cgroup> find_group(int pid) {
+  return CgroupMaker::find_unnamed(CgroupTree::of(std::to_string(pid)));
+}
+
+Cgroup make_share(Cgroup& group, const Limits& limits) {
+  static std::atomic<unsigned> number{0};
+  Cgroup share =
+      group.create_child(fmt::format("{}-{}", ::getpid(), ++number), controllers_of(limits));
+  share.set(limits);
+  return share;
+}
+
+std::vector<UniqueFd> entrances(const Cgroup& group) {
+  std::vector<UniqueFd> fds;
+  for (const CgroupPart& part : CgroupMaker::parts(group)) {
+    fds.push_back(part.directory.open_file("cgroup.procs", O_WRONLY));
+  }
+  return fds;
+}
+
+std::string describe_group(const Limits& limits) {
+  std::string text;
+  const auto controllers = controllers_of(limits);
+  if (controllers.empty()) return text;
+  const CgroupTree tree = CgroupTree::of_caller();
+  for (const Controller controller : controllers) {
+    const CgroupHierarchy& hierarchy = tree.with(controller);
+    for (const auto& setting : settings_for(limits, controller, hierarchy.unified)) {
+      text += fmt::format("limit: {} '{}' in a control group below '{}'\n", setting.file,
+                          setting.text, printable(hierarchy.own.native()));
+    }
+  }
+  return text;
+}
+
+void add_statistics(Report& report, const Cgroup& group, Init init) {
+  const CgroupStatistics used = group.statistics();
+  report.memory_peak_bytes = used.memory_peak_bytes;
+  report.pids_peak = used.pids_peak;
+  if (report.pids_peak && init == Init::kYes && *report.pids_peak > 0) --*report.pids_peak;
+  report.oom_kills = used.oom_kills;
+  if (used.io_read_bytes) report.io_read_bytes = used.io_read_bytes;
+  if (used.io_write_bytes) report.io_write_bytes = used.io_write_bytes;
+  // Those of all that ever ran in it, where the init knows of what was reaped alone.
+  if (used.cpu_user) report.cpu_user = std::max(report.cpu_user, *used.cpu_user);
+  if (used.cpu_system) report.cpu_system = std::max(report.cpu_system, *used.cpu_system);
+  const bool ended = report.reason == ExitReason::kSignal || report.reason == ExitReason::kExited;
+  if (ended && report.status == kKilledStatus && used.oom_kills.value_or(0) > 0)
+    report.reason = ExitReason::kMemory;
+}
+
+}  // namespace sbx::detail

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The control group of a sandbox: made for its limits, found again, and read for its report.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernel/cgroup_parts.hpp"
+#include "sbx/cgroup.hpp"
+#include "sbx/fd.hpp"
+#include "sbx/report.hpp"
+#include "sbx/spec.hpp"
+
+namespace sbx::detail {
+
+/// A group with the limits of `spec`, below the caller's own; none where it has no limits. Those of
+/// memory are left to limit_memory(): a new child has the caller's memory, and whoever shares that
+/// of a process without enough ends with it.
+std::optional<Cgroup> make_group(const Spec& spec);
+
+/// For a child that has executed the init, and before there is any other program.
+void limit_memory(Cgroup& group, const Limits& limits);
+
+/// Throws SystemError with ENOMEM when a process of the group has been killed for want of memory.
+void require_fed(const Cgroup& group);
+
+/// Whether limits have something for limit_memory().
+bool limits_memory(const Limits& limits);
+
+/// `limits` as those of a sandbox's group: its init is a process more, which does not count.
+Limits with_room_for_init(Limits limits, Init init);
+
+/// Moves process `pid` into the group, in every hierarchy but that of version 2, which it was made
+/// in.
+void complete_entry(const Cgroup& group, int pid);
+
+/// The group that was made for the sandbox whose process 1 is `pid`; none where it has no limits.
+std::optional<Cgroup> find_group(int pid);
+
+/// A group for one program in the sandbox's, with a share of its own. Throws SystemError when the
+/// sandbox's lacks such limits.
+Cgroup make_share(Cgroup& group, const Limits& limits);
+
+/// cgroup.procs of each of the group's directories: a process that writes "0" there moves itself
+/// into the group, with the rights of who opened it.
+std::vector<UniqueFd> entrances(const Cgroup& group);
+
+/// Adds what the group has used, and that want of memory ended the program where that is so.
+/// `init`: whether one of the processes was an init.
+void add_statistics(Report& report, const Cgroup& group, Init init);
+
+/// One line for each file that would be written for `limits`. Throws where that can be seen not to
+/// work.
+std::string describe_group(const Limits& limits);
+
+}  // namespace sbx::detail

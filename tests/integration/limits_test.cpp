@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Limits of a sandbox as a whole: see Limits.
+#include "sbx/limits.hpp"
+
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <thread>
+
+#include "sbx/error.hpp"
+#include "sbx/sandbox.hpp"
+#include "support/cgroup.hpp"
+#include "support/process.hpp"
+#include "support/require.hpp"
+#include "support/sandbox.hpp"
+#include "support/temp_dir.hpp"
+
+using sbx::ExitReason;
+using sbx::Limits;
+using sbx::Report;
+using sbx::Sandbox;
+using sbx::Spec;
+using sbx::SystemError;
+using sbx::test::all_cgroups;
+using sbx::test::shell;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using enum sbx::Controller;
+
+namespace {
+
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+
+Spec limited(const std::string& script, const Limits& limits) {
+  Spec spec = shell(script);
+  spec.limits = limits;
+  return spec;
+}
+
+double cpu_seconds(const Report& report) {
+  return std::chrono::duration<double>(report.cpu_user + report.cpu_system).count();
+}
+
+const std::string kSpin = "while :; do :; done";
+
+}  // namespace
+
+TEST_CASE("a program that takes more memory than its limit is ended, and the report says so") {
+  SBX_REQUIRE_CGROUPS(kMemory);
+  const auto before = all_cgroups();
+  Spec spec = limited("", {.memory_bytes = 32 * kMiB});
+  spec.command.argv = {"tail", "/dev/zero"};
+  const Report report = Sandbox::start(spec).wait();
+  CHECK(report.reason == ExitReason::kMemory);
+  CHECK(report.status == 137);
+  CHECK(report.oom_kills == 1U);
+  CHECK(report.memory_peak_bytes.value() <= 32 * kMiB);
+  CHECK(report.memory_peak_bytes.value() > 24 * kMiB);
+  CHECK(all_cgroups() == before);
+}
+
+TEST_CASE("one that stays below is not") {
+  SBX_REQUIRE_CGROUPS(kMemory);
+  Spec spec = limited("head -c 8M /dev/zero | tail -c 8M | wc -c", {.memory_bytes = 64 * kMiB});
+  const auto output = sbx::run(spec);
+  CHECK(output.out == "8388608\n");
+  CHECK(output.report.reason == ExitReason::kExited);
+  CHECK(output.report.oom_kills == 0U);
+  CHECK(output.report.memory_peak_bytes.value() > 8 * kMiB);
+}
+
+TEST_CASE("memory is that of all processes, and what they keep in tmpfs") {
+  SBX_REQUIRE_CGROUPS(kMemory);
+  for (const char* script :
+       {"head -c 64M /dev/zero > /dev/shm/x", "head -c 64M /dev/zero > /tmp/x",
+        // Four of 12 MiB, in sessions of their own.
+        "for i in 1 2 3 4; do setsid sh -c 'head -c 12M /dev/zero | tail -c 12M | (sleep 1; cat)' "
+        ">/dev/null & done; wait"}) {
+    CAPTURE(script);
+    const Report report = Sandbox::start(limited(script, {.memory_bytes = 32 * kMiB})).wait();
+    CHECK(report.oom_kills.value() >= 1);
+    CHECK(report.memory_peak_bytes.value() <= 32 * kMiB);
+  }
+}
+
+TEST_CASE("the page cache of what is read counts, and is taken back rather than killed for") {
+  SBX_REQUIRE_CGROUPS(kMemory);
+  const sbx::test::TempDir folder;
+  Spec spec = limited("head -c 48M /dev/zero > /data/x && cat /data/x | wc -c",
+                      {.memory_bytes = 24 * kMiB});
+  spec.mounts.push_back(sbx::Bind{.source = folder.path(), .target = "/data"});
+  spec.user = sbx::User{.uid = 0, .gid = 0};
+  const auto output = sbx::run(spec);
+  CHECK(output.out == "50331648\n");
+  CHECK(output.report.oom_kills == 0U);
+  CHECK(output.report.memory_peak_bytes.value() <= 24 * kMiB);
+}
+
+TEST_CASE("a limit that is too low for a start is an error, and never the caller's end") {
+  SBX_REQUIRE_CGROUPS(kMemory);
+  const auto before = all_cgroups();
+  for (std::uint64_t kilobytes = 4; kilobytes <= 4096; kilobytes *= 2) {
+    CAPTURE(kilobytes);
+    try {
+      const Report report =
+          Sandbox::start(limited("exit 3", {.memory_bytes = kilobytes * 1024})).wait();
+      CHECK((report.status == 3 || report.reason == ExitReason::kMemory));
+    } catch (const SystemError& error) {
+      const int number = error.code().value();
+      CHECK((number == ENOMEM || number == EBUSY));
+      CHECK(kilobytes < 2048);
+    }
+  }
+  CHECK(all_cgroups() == before);
+}
+
+TEST_CASE("a fork bomb has as many processes as it paid for") {
+  SBX_REQUIRE_CGROUPS(kPids);
+  Sandbox sandbox =
+      Sandbox::start(limited("exec 2>/dev/null; b() { b | b & }; b; " + kSpin, {.pids = 24}));
+  CHECK(sbx::test::wait_until([&] { return sandbox.statistics().pids_refused.value() > 100; }));
+  CHECK(sandbox.statistics().pids.value() <= 25);  // with the init
+  sandbox.kill();
+  const Report report = sandbox.wait();
+  CHECK(report.pids_peak == 24U);
+}
+
+TEST_CASE("one process is enough for a program that starts no other") {
+  SBX_REQUIRE_CGROUPS(kPids);
+  CHECK(Sandbox::start(limited("exit 4", {.pids = 1})).wait().status == 4);
+  CHECK(sbx::run(limited("(exit 0) || echo none", {.pids = 1})).out.empty());
+  Spec bare = limited("exit 5", {.pids = 1});
+  bare.init = sbx::Init::kNone;
+  CHECK(Sandbox::start(bare).wait().status == 5);
+}
+
+TEST_CASE("a quarter of a processor is that, whatever tries to have more") {
+  SBX_REQUIRE_CGROUPS(kCpu);
+  const std::string four = "for i in 1 2 3; do " + kSpin + " & done; " + kSpin;
+  Sandbox sandbox = Sandbox::start(limited(four, {.cpus = 0.25}));
+  const Report report = sandbox.wait_or_kill(seconds(4));
+  const double share = cpu_seconds(report) / std::chrono::duration<double>(report.wall).count();
+  CHECK(share > 0.25 * 0.95);
+  CHECK(share < 0.25 * 1.05);
+}
+
+TEST_CASE("weights share a busy processor out") {
+  SBX_REQUIRE_CGROUPS(kCpu, kCpuset);
+  Sandbox light = Sandbox::start(limited(kSpin, {.cpu_weight = 100, .processors = "0"}));
+  Sandbox heavy = Sandbox::start(limited(kSpin, {.cpu_weight = 300, .processors = "0"}));
+  std::this_thread::sleep_for(seconds(4));  // of work to be compared
+  const auto used = [](Sandbox& sandbox) {
+    const auto statistics = sandbox.statistics();
+    return static_cast<double>((*statistics.cpu_user + *statistics.cpu_system).count());
+  };
+  const double of_light = used(light);
+  const double of_both = of_light + used(heavy);
+  CHECK(of_light / of_both > 0.22);
+  CHECK(of_light / of_both < 0.28);
+}
+
+TEST_CASE("a limit changed on a running sandbox holds at once") {
+  SBX_REQUIRE_CGROUPS(kPids, kMemory);
+  Spec spec = limited("", {.memory_bytes = 256 * kMiB, .pids = 64});
+  spec.command.argv.clear();
+  Sandbox sandbox = Sandbox::start(spec);
+  const sbx::Command fork{.argv = {"/bin/sh", "-c", "exec 2>/dev/null; (exit 0); (exit 0)"}};
+  CHECK(sandbox.exec(fork).wait().status == 0);
+  sandbox.limit({.pids = 1});
+  CHECK(sandbox.exec(fork).wait().status == 2);
+  sandbox.limit({.pids = 64});
+  CHECK(sandbox.exec(fork).wait().status == 0);
+
+  const sbx::Command hog{
+      .argv = {"/bin/sh", "-c", "head -c 48M /dev/zero | tail -c 48M >/dev/null"}};
+  CHECK(sandbox.exec(hog).wait().status == 0);
+  sandbox.limit({.memory_bytes = 16 * kMiB});
+  CHECK(sandbox.exec(hog).wait().reason != ExitReason::kSetup);
+  CHECK(sandbox.statistics().oom_kills.value() >= 1);
+
+  CHECK_THROWS_WITH_AS(sandbox.limit({.cpus = 0.5}), doctest::Contains("'cpu'"), SystemError);
+  CHECK_THROWS_AS(sandbox.limit({.pids = 0}), std::invalid_argument);
+}
+
+TEST_CASE("a program that enters can have a share of its own") {
+  SBX_REQUIRE_CGROUPS(kPids, kMemory);
+  const auto before = all_cgroups();
+  {
+    Spec spec = limited("", {.memory_bytes = 256 * kMiB, .pids = 64});
+    spec.command.argv.clear();
+    Sandbox sandbox = Sandbox::start(spec);
+    sbx::Command hog{.argv = {"tail", "/dev/zero"}};
+    hog.limits = {.memory_bytes = 16 * kMiB, .pids = 4};
+    sbx::Process process = sandbox.exec(hog);
+    const Report report = process.wait();
+    CHECK(report.reason == ExitReason::kMemory);
+    CHECK(report.memory_peak_bytes.value() <= 16 * kMiB);
+
+    sbx::Command bomb{
+        .argv = {"/bin/sh", "-c", "exec 2>/dev/null; (exit 0) & (exit 0) & (exit 0) & wait"}};
+    bomb.limits = {.pids = 2};
+    CHECK(sandbox.exec(bomb).wait().status == 2);
+    bomb.limits = {.cpus = 0.5};
+    CHECK_THROWS_AS(sandbox.exec(bomb), SystemError);
+    bomb.limits = {};
+    CHECK(sandbox.exec(bomb).wait().status == 0);
+
+    bomb.limits = {.pids = 2};
+    sandbox.exec_main(bomb);
+    CHECK(sandbox.wait().status == 2);
+  }
+  CHECK(all_cgroups() == before);
+}
+
+TEST_CASE("a sandbox that was found is limited and counted like one that was made") {
+  SBX_REQUIRE_CGROUPS(kPids);
+  const sbx::test::TempDir folder;
+  Spec spec = limited("read x", {.pids = 8});
+  spec.control_socket = folder.path() / "socket";
+  const Sandbox made = Sandbox::start(spec);
+  Sandbox found = Sandbox::open(spec.control_socket);
+  CHECK(found.statistics().pids.value() >= 1);
+  found.limit({.pids = 1});
+  const sbx::Command fork{.argv = {"/bin/sh", "-c", "(exit 0)"}};
+  CHECK_THROWS_AS(found.exec(fork), SystemError);
+
+  spec.limits = {};
+  spec.control_socket = folder.path() / "other";
+  const Sandbox plain = Sandbox::start(spec);
+  Sandbox without = Sandbox::open(spec.control_socket);
+  CHECK_THROWS_WITH_AS(without.limit({.pids = 1}), doctest::Contains("without limits"),
+                       SystemError);
+  CHECK_THROWS_AS((void)without.statistics(), SystemError);
+}
+
+TEST_CASE("what a killed caller has left of groups goes with the next start") {
+  SBX_REQUIRE_CGROUPS(kPids, kMemory);
+  const auto before = all_cgroups();
+  const pid_t caller = ::fork();
+  if (caller == 0) {
+    const Sandbox sandbox =
+        Sandbox::start(limited("sleep 100", {.memory_bytes = 64 * kMiB, .pids = 9}));
+    ::raise(SIGKILL);
+  }
+  ::waitpid(caller, nullptr, 0);
+  CHECK(all_cgroups() != before);
+  // The sandbox itself ends as its init sees the caller's end.
+  CHECK(sbx::test::wait_until([&] {
+    (void)Sandbox::start(limited("exit 0", {.pids = 9})).wait();
+    return all_cgroups() == before;
+  }));
+}
+
+TEST_CASE("what cannot be limited is refused, and leaves nothing") {
+  const auto before = all_cgroups();
+  CHECK_THROWS_AS(Sandbox::start(limited("exit 0", {.cpus = 0.0001})), std::invalid_argument);
+  CHECK_THROWS_AS(Sandbox::start(limited("exit 0", {.memory_bytes = 0})), std::invalid_argument);
+  Spec share = limited("exit 0", {.pids = 9});
+  share.command.limits = {.pids = 2};
+  CHECK_THROWS_AS(Sandbox::start(share), std::invalid_argument);
+  CHECK_THROWS_AS(Sandbox::start(limited("exit 0", {.processors = "100000"})), SystemError);
+  CHECK_THROWS_AS(Sandbox::start(limited(
+                      "exit 0", {.io = {{.device = "/dev/null", .read_bytes_per_second = 1}}})),
+                  SystemError);
+  CHECK(all_cgroups() == before);
+}
+
+TEST_CASE("who has no group of his own is told what to do") {
+  SBX_REQUIRE_ORDINARY_USER();
+  if (sbx::test::why_no_cgroups({kPids}).empty()) SBX_SKIP("a control group is delegated here");
+  CHECK_THROWS_WITH_AS(Sandbox::start(limited("exit 0", {.pids = 9})),
+                       doctest::Contains("delegated"), SystemError);
+}
