@@ -239,6 +239,25 @@ TEST_CASE("a sandbox that was found is limited and counted like one that was mad
   CHECK_THROWS_AS((void)without.statistics(), SystemError);
 }
 
+TEST_CASE("a program can read its own limits, and change none") {
+  SBX_REQUIRE_CGROUPS(kMemory, kPids);
+  const std::string find =
+      "cat $(find /sys/fs/cgroup -name memory.max -o -name memory.limit_in_bytes);"
+      "find /sys/fs/cgroup -writable; mkdir $(find /sys/fs/cgroup -name 'memory*' | head -n 1)/x;"
+      "touch /sys/fs/cgroup/x; for f in $(find /sys/fs/cgroup -name 'pids.max'); do echo max >$f; "
+      "done; true";
+  for (const std::uint32_t uid : {1000U, 0U}) {
+    for (const char* root : {"", "/"}) {
+      CAPTURE(uid);
+      CAPTURE(root);
+      Spec spec = limited("exec 2>/dev/null; " + find, {.memory_bytes = 64 * kMiB, .pids = 50});
+      spec.user = sbx::User{.uid = uid, .gid = uid};
+      spec.root.directory = root;
+      CHECK(sbx::run(spec).out == "67108864\n");
+    }
+  }
+}
+
 TEST_CASE("what a killed caller has left of groups goes with the next start") {
   SBX_REQUIRE_CGROUPS(kPids, kMemory);
   const auto before = all_cgroups();

@@ -55,7 +55,7 @@ CgroupPart make_part(CgroupDirectory parent, const std::string& name,
                      std::vector<Controller> controllers, const char* leaf) {
   if (parent.unified() && !controllers.empty()) parent.enable(controllers, leaf);
   CgroupDirectory child = parent.make_child(name);
-  CgroupPart part{std::move(child), std::move(parent), std::move(controllers)};
+  CgroupPart part{std::move(child), std::move(parent), std::move(controllers), {}};
   if (!part.directory.unified() && part.has(Controller::kCpuset)) {
     try {
       inherit_cpuset(*part.parent, part.directory);
@@ -103,7 +103,10 @@ std::vector<Wanted> wanted_in(const CgroupTree& tree, const std::vector<Controll
 /// The process's group in `hierarchy`, with what controllers it has.
 CgroupPart existing_part(const detail::CgroupHierarchy& hierarchy) {
   using enum Controller;
-  CgroupPart part{CgroupDirectory::open(hierarchy.own, hierarchy.unified), std::nullopt, {}};
+  CgroupPart part{CgroupDirectory::open(hierarchy.own, hierarchy.unified),
+                  std::nullopt,
+                  {},
+                  hierarchy.controllers};
   for (const Controller controller : {kCpu, kCpuset, kHugetlb, kIo, kMemory, kPids}) {
     if (CgroupTree::has(hierarchy, controller)) part.controllers.push_back(controller);
   }
@@ -296,6 +299,7 @@ void CgroupMaker::add_parts(Cgroup& group, const CgroupTree& tree, const std::st
     const auto& hierarchy = *wanted.hierarchy;
     CgroupPart part = make_part(CgroupDirectory::open(hierarchy.own, hierarchy.unified), name,
                                 std::move(wanted.controllers), kCallersLeaf);
+    part.names = hierarchy.controllers;
     part.freezer = wanted.freezer;
     group.parts_.push_back(std::move(part));
     if (locked && group.parts_.size() == 1) lock(group.parts_.front(), name);
@@ -335,6 +339,7 @@ Cgroup Cgroup::create_child(const std::string& name, const std::vector<Controlle
     CgroupPart made =
         make_part(CgroupDirectory::open(part.directory.path(), part.directory.unified()), name,
                   std::move(wanted), detail::kOwnLeaf);
+    made.names = part.names;
     made.freezer = part.freezer;
     child.parts_.push_back(std::move(made));
   }

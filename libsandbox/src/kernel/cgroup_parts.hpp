@@ -18,7 +18,8 @@ struct CgroupPart {
   CgroupDirectory directory;
   std::optional<CgroupDirectory> parent;  ///< for a group that is owned
   std::vector<Controller> controllers;
-  bool freezer = false;  ///< version 1's: for hosts that have not mounted version 2
+  std::vector<std::string> names;  ///< all controllers of a hierarchy of version 1
+  bool freezer = false;            ///< version 1's: for hosts that have not mounted version 2
 
   [[nodiscard]] bool has(Controller controller) const;
 };

@@ -6,6 +6,7 @@
 
 #include <string_view>
 
+#include "kernel/cgroup_parts.hpp"
 #include "sys/error.hpp"
 
 namespace sbx::detail {
@@ -95,6 +96,36 @@ void plan_devices(const Spec& spec, const Identity& identity, StepList& list) {
   list.filesystem("mqueue", "/dev/mqueue", kNoPrograms);
   list.last().optional = true;  // a kernel without POSIX queues
   plan_tmpfs("/dev/shm", {.target = "/dev/shm", .size_bytes = spec.shm_bytes}, identity.user, list);
+}
+
+void plan_group(const Cgroup& group, GroupPlace on, StepList& list) {
+  constexpr std::uint64_t kView = kNoPrograms | MOUNT_ATTR_RDONLY;
+  const std::string place = kGroupPlace;
+  const auto& parts = CgroupMaker::parts(group);
+  list.directory(place);
+  if (parts.size() == 1 && parts[0].directory.unified()) {
+    return list.filesystem("cgroup2", place, kView);
+  }
+  if (on == GroupPlace::kGivenRoot) {
+    list.filesystem("tmpfs", place, kNoPrograms, {{"mode", "0755"}});
+  }
+  for (const CgroupPart& part : parts) {
+    if (part.directory.unified()) {
+      list.directory(place + "/unified");
+      list.filesystem("cgroup2", place + "/unified", kView);
+      continue;
+    }
+    // As hosts have it: a hierarchy of several controllers can be found by each.
+    const std::string name = fmt::format("{}", fmt::join(part.names, ","));
+    std::vector<std::pair<std::string, std::string>> options;
+    for (const std::string& controller : part.names) {
+      options.emplace_back(controller, "");
+      if (controller != name) list.symlink(place + "/" + controller, name);
+    }
+    list.directory(place + "/" + name);
+    list.filesystem("cgroup", place + "/" + name, kView, std::move(options));
+  }
+  if (on == GroupPlace::kGivenRoot) list.add(StepKind::kReadOnly, place).attributes = kView;
 }
 
 void plan_tmpfs(const std::filesystem::path& path, const Tmpfs& tmpfs, const User& owner,

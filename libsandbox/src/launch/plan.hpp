@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "launch/identity.hpp"
 #include "launch/program_block.hpp"
 #include "launch/step_list.hpp"
+#include "sbx/cgroup.hpp"
 #include "sbx/fd.hpp"
 #include "sbx/spec.hpp"
 
@@ -51,6 +53,7 @@ struct Plan {
   std::vector<IdMappedTree> id_mapped;
   std::vector<int> passed_fds;
   ProgramBlock program;
+  std::optional<Cgroup> group;  // with the limits; made right before the child
   std::string hostname;
   std::string cpu_limit;
   child::Setup setup;

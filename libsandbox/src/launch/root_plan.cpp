@@ -46,6 +46,10 @@ class RootPlanner {
     plan_scratch();
     plan_proc(spec_, plan_.identity, plan_.steps);
     plan_devices(spec_, plan_.identity, plan_.steps);
+    if (plan_.group && !is_missing(kGroupPlace)) {
+      plan_group(*plan_.group, from_host() ? GroupPlace::kOwnRoot : GroupPlace::kGivenRoot,
+                 plan_.steps);
+    }
     plan_.steps.reach_by(Reach::kInRoot);
     for (const MountPoint& mount : spec_.mounts) {
       std::visit([this](const auto& point) { plan_mount(point); }, mount);

@@ -339,11 +339,11 @@ Started start_child(Plan& plan, const Spec& spec, int listening) {
   setup.sync_fd = sync.theirs.get();
   setup.caller_sync_fd = sync.ours.get();
   setup.listen_fd = listening;
-  std::optional<Cgroup> group = make_group(spec);
+  plan.group = make_group(spec);
   NewChild child(setup);
   child.clone(plan.namespaces & kMadeByClone, plan.identity.namespace_owner,
-              group ? group->fd() : -1);
-  if (group) complete_entry(*group, child.pid());
+              plan.group ? plan.group->fd() : -1);
+  if (plan.group) complete_entry(*plan.group, child.pid());
 
   plan_root(spec, plan);
   SocketPair control;
@@ -371,8 +371,8 @@ Started start_child(Plan& plan, const Spec& spec, int listening) {
                    .workdir = spec.command.workdir.native()});
   }
   if (limits_memory(spec.limits)) {
-    limit_memory(*group, spec.limits);
-    require_fed(*group);
+    limit_memory(*plan.group, spec.limits);
+    require_fed(*plan.group);
     queue_requests(plan, spec, control.ours.get());
   }
   UniqueFd terminal;
@@ -382,7 +382,7 @@ Started start_child(Plan& plan, const Spec& spec, int listening) {
           .pid = child.pid(),
           .control = std::move(control.ours),
           .terminal = std::move(terminal),
-          .group = std::move(group)};
+          .group = std::move(plan.group)};
 }
 
 }  // namespace sbx::detail
