@@ -166,7 +166,8 @@ class Kernel {
     require(count(Kind::kPipe) == 0, "a start leaves no pipe");
     require(count(Kind::kTerminal) == 0, "a start leaves no terminal");
     require(count(Kind::kFile) == 0, "a look at /proc leaves no file");
-    require(count(Kind::kReceived) <= 1, "of what came only the policy and channels are kept");
+    require(count(Kind::kReceived) <= 2,
+            "of what came only the policy, its clock and channels are kept");
     require(count(Kind::kConnection) <= 15, "there are at most 15 clients");
     require(mappings_.size() <= 1, "a start leaves no mapping");
     require(answers_ == expected_answers_ || (unheard_ && answers_ < expected_answers_),
@@ -190,7 +191,7 @@ class Kernel {
       return 0;
     }
     Request request{.kind = static_cast<RequestKind>(number(7)),
-                    .value = static_cast<std::uint32_t>(number(66)),
+                    .value = static_cast<std::uint32_t>(chance() ? 0 : number(66)),
                     .flags = script_.ConsumeIntegral<std::uint32_t>()};
     std::size_t size = sizeof request;
     if (rarely()) request.magic ^= 1U;
@@ -371,6 +372,15 @@ long read(int fd, void* buffer, std::size_t size) noexcept {
   if (kernel->rarely()) return -EINTR;
   static constexpr std::string_view kStat = "7 (a) b) S 1 7 7 0 -1 4 1 2 3 4 50 60 70 80 20 0 1";
   return static_cast<long>(kStat.copy(static_cast<char*>(buffer), size));
+}
+
+long pread(int fd, void* buffer, std::size_t size, long offset) noexcept {
+  require(offset == 0, "a file is read from its start");
+  if (kernel->file(fd) == nullptr) return -EBADF;
+  if (kernel->rarely()) return -EINTR;
+  const std::string text =
+      "usage_usec " + std::to_string(kernel->number(1000000)) + "\nuser_usec 5\n";
+  return static_cast<long>(text.copy(static_cast<char*>(buffer), size));
 }
 
 long fstat(int fd, struct stat* status) noexcept {

@@ -239,6 +239,22 @@ TEST_CASE("a sandbox that was found is limited and counted like one that was mad
   CHECK_THROWS_AS((void)without.statistics(), SystemError);
 }
 
+TEST_CASE("processor time is that of children whom nobody waits for, too") {
+  SBX_REQUIRE_CGROUPS(kPids);
+  // Short ones, which the kernel reaps at once: their time is nobody's.
+  Spec spec;
+  spec.command.argv = {
+      "perl", "-e",
+      "$SIG{CHLD} = 'IGNORE'; while (1) { if (fork) { select undef, undef, undef, 0.02 } "
+      "else { my $i = 0; $i++ while $i < 300000; exit } }"};
+  spec.limits = {.pids = 50};
+  spec.cpu_time_max = milliseconds(500);
+  const Report report = Sandbox::start(spec).wait_or_kill(seconds(20));
+  CHECK(report.reason == ExitReason::kCpuTime);
+  CHECK(cpu_seconds(report) > 0.45);
+  CHECK(cpu_seconds(report) < 1);
+}
+
 TEST_CASE("a program can read its own limits, and change none") {
   SBX_REQUIRE_CGROUPS(kMemory, kPids);
   const std::string find =

@@ -85,6 +85,11 @@ std::vector<UniqueFd> entrances(const Cgroup& group) {
   return fds;
 }
 
+UniqueFd open_clock(const Cgroup& group) {
+  const CgroupDirectory& first = CgroupMaker::parts(group).front().directory;
+  return first.unified() ? first.open_file("cpu.stat", O_RDONLY) : UniqueFd();
+}
+
 std::string describe_group(const Limits& limits) {
   std::string text;
   const auto controllers = controllers_of(limits);

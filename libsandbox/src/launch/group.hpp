@@ -47,6 +47,9 @@ Cgroup make_share(Cgroup& group, const Limits& limits);
 /// into the group, with the rights of who opened it.
 std::vector<UniqueFd> entrances(const Cgroup& group);
 
+/// The group's cpu.stat; none without a hierarchy of version 2.
+UniqueFd open_clock(const Cgroup& group);
+
 /// Adds what the group has used, and that want of memory ended the program where that is so.
 /// `init`: whether one of the processes was an init.
 void add_statistics(Report& report, const Cgroup& group, Init init);

@@ -274,7 +274,11 @@ void apply_id_maps(const Plan& plan, int pid) {
 /// What the init is told before it exists: it reads it first.
 void queue_requests(Plan& plan, const Spec& spec, int control) {
   const UniqueFd block = plan.program.to_file();
-  send_request(control, {.kind = child::RequestKind::kPolicy}, {block.get()});
+  std::vector<int> policy = {block.get()};
+  UniqueFd clock;
+  if (spec.cpu_time_max && plan.group) clock = open_clock(*plan.group);
+  if (clock) policy.push_back(clock.get());
+  send_request(control, {.kind = child::RequestKind::kPolicy}, policy);
   if (spec.command.argv.empty()) return;
   std::vector<int> fds = {block.get()};
   fds.insert(fds.end(), plan.passed_fds.begin(), plan.passed_fds.end());

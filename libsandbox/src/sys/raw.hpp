@@ -138,6 +138,9 @@ inline long ioctl(int fd, unsigned long request, long argument = 0) noexcept {
 inline long read(int fd, void* buffer, std::size_t size) noexcept {
   return call(__NR_read, fd, address(buffer), static_cast<long>(size));
 }
+inline long pread(int fd, void* buffer, std::size_t size, long offset) noexcept {
+  return call(__NR_pread64, fd, address(buffer), static_cast<long>(size), offset);
+}
 inline long write(int fd, const void* data, std::size_t size) noexcept {
   return call(__NR_write, fd, address(data), static_cast<long>(size));
 }

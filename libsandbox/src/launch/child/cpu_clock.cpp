@@ -100,7 +100,26 @@ std::uint64_t CpuClock::running_us() const noexcept {
   }
 }
 
+void CpuClock::count_by(int file) noexcept {
+  group_ = file;
+  before_us_ = group_us();
+}
+
+std::uint64_t CpuClock::group_us() const noexcept {
+  constexpr const char* kFirstWord = "usage_usec ";
+  char text[64];
+  const long size = raw::pread(group_, text, sizeof text, 0);
+  long at = 0;
+  while (kFirstWord[at] != '\0' && at < size && text[at] == kFirstWord[at]) ++at;
+  std::uint64_t used = 0;
+  for (; at < size && text[at] >= '0' && text[at] <= '9'; ++at) {
+    used = used * 10 + static_cast<std::uint64_t>(text[at] - '0');
+  }
+  return used;
+}
+
 std::uint64_t CpuClock::used_us() const noexcept {
+  if (group_ >= 0) return group_us() - before_us_;
   rusage reaped{};
   raw::getrusage(RUSAGE_CHILDREN, &reaped);
   return microseconds(reaped.ru_utime) + microseconds(reaped.ru_stime) + running_us();

@@ -289,7 +289,9 @@ void Init::serve_job(Job& job) noexcept {
 }
 
 void Init::take_policy(Message& message) noexcept {
-  if (policy_fd_ == kNone && message.fd_count == 1) policy_fd_ = message.take(0);
+  if (policy_fd_ != kNone || message.fd_count < 1 || message.fd_count > 2) return;
+  if (message.fd_count == 2) cpu_clock_.count_by(message.take(1));
+  policy_fd_ = message.take(0);
 }
 
 /// False when `reply_to` did not get its answer.

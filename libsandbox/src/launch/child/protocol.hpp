@@ -15,7 +15,8 @@ inline constexpr std::uint32_t kProtocolMagic = 0x73627831;
 inline constexpr std::size_t kMostDescriptors = 250;  // in one message; the kernel's limit is 253
 
 enum class RequestKind : std::uint32_t {
-  kPolicy,   // [block]: who every program is; the first message on the first connection
+  kPolicy,   // [block]: who every program is; the first message on the first connection. And
+             // [block, cpu.stat]: the file that tells the processor time of all
   kSpawn,    // [block, channel, entrances..., passed...]: start a program, and talk about it on
              // `channel`; `value` entrances lead into its control group
   kMain,     // [block, entrances..., passed...]: start the program that the sandbox lives for

@@ -27,6 +27,7 @@ long close(int fd) noexcept;
 long fcntl(int fd, int command, long argument) noexcept;
 long ioctl(int fd, unsigned long request, long argument) noexcept;
 long read(int fd, void* buffer, std::size_t size) noexcept;
+long pread(int fd, void* buffer, std::size_t size, long offset) noexcept;
 long fstat(int fd, struct stat* status) noexcept;
 long getdents64(int fd, void* buffer, std::size_t size) noexcept;
 void* mmap(std::size_t size, int protection, int flags, int fd) noexcept;
