@@ -113,7 +113,7 @@ TEST_CASE("want of memory kills, is counted, and is told without being asked for
   REQUIRE_FALSE(events.empty());
   CHECK(std::count(events.begin(), events.end(), CgroupEvent::kOutOfMemory) == 1);
   (void)program.wait();
-  CHECK(group.statistics().oom_kills == 1U);
+  CHECK(group.statistics().oom_kills.value() >= 1);
   const bool tells_of_the_end = group.fd() >= 0;
   if (tells_of_the_end) {
     bool empty = false;
@@ -130,10 +130,11 @@ TEST_CASE("pages in tmpfs are charged to who fills it") {
   Cgroup group = CgroupMaker::create_unnamed(CgroupTree::of_caller(), {kMemory});
   group.set({.memory_bytes = 16U << 20});
   const std::string file = "/dev/shm/sbx-test-" + std::to_string(::getpid());
-  Program program(waiting_shell("head -c 64M /dev/zero >" + file + "; rm " + file));
+  Program program(waiting_shell("exec head -c 64M /dev/zero >" + file));
   group.attach(program.pid());
   program.type("go\n");
   (void)program.wait();
+  fs::remove(file);
   CHECK(group.statistics().oom_kills.value() >= 1);
 }
 

@@ -39,9 +39,8 @@ std::vector<fs::path> mounted_hierarchies() {
 
 std::string limits_in(const fs::path& group) {
   std::string text;
-  for (const char* name :
-       {"cgroup.subtree_control", "cpu.max", "cpu.weight", "cpu.cfs_quota_us", "cpu.shares",
-        "cpuset.cpus", "memory.max", "memory.limit_in_bytes", "pids.max"}) {
+  for (const char* name : {"cpu.max", "cpu.weight", "cpu.cfs_quota_us", "cpu.shares", "cpuset.cpus",
+                           "memory.max", "memory.limit_in_bytes", "pids.max"}) {
     std::ifstream file(group / name);
     for (std::string line; std::getline(file, line);) text += " " + line;
   }

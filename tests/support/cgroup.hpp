@@ -15,7 +15,8 @@ namespace sbx::test {
 /// Why the caller can make no group with `controllers`; empty when he can.
 std::string why_no_cgroups(const std::vector<Controller>& controllers);
 
-/// Every control group of the machine, in every hierarchy, with its limits.
+/// Every control group of the machine, in every hierarchy, with its limits; not which controllers
+/// it lets those below have, which the first group below the caller's own changes there.
 std::set<std::string> all_cgroups();
 
 }  // namespace sbx::test

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -148,6 +149,7 @@ class SBX_API Cgroup {
 
   std::vector<detail::CgroupPart> parts_;  // that of version 2 first
   bool owned_ = false;
+  std::shared_ptr<const void> keeper_;  // what has to live as long as the group
 };
 
 /// What a CgroupWatch tells.

@@ -245,12 +245,15 @@ std::vector<Controller> controllers_of(const Limits& limits) {
 
 Cgroup::Cgroup() noexcept = default;
 Cgroup::Cgroup(Cgroup&& other) noexcept
-    : parts_(std::exchange(other.parts_, {})), owned_(std::exchange(other.owned_, false)) {}
+    : parts_(std::exchange(other.parts_, {})),
+      owned_(std::exchange(other.owned_, false)),
+      keeper_(std::move(other.keeper_)) {}
 
 Cgroup& Cgroup::operator=(Cgroup&& other) noexcept {
   Cgroup taken(std::move(other));
   std::swap(parts_, taken.parts_);
   std::swap(owned_, taken.owned_);
+  std::swap(keeper_, taken.keeper_);
   return *this;
 }
 
@@ -436,6 +439,7 @@ void Cgroup::remove() {
   }
   parts_.clear();
   owned_ = false;
+  keeper_.reset();
 }
 
 void Cgroup::release() noexcept { owned_ = false; }

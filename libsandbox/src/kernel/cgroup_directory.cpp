@@ -215,20 +215,18 @@ void CgroupDirectory::enable(const std::vector<Controller>& controllers,
     const std::string words = " " + enabled.substr(0, enabled.find('\n')) + " ";
     if (words.find(" " + name + " ") == std::string::npos) wanted += " +" + name;
   }
-  if (wanted.empty()) return;
-  wanted.erase(0, 1);
-  try {
-    write("cgroup.subtree_control", wanted);
+  // Resources are shared out only among leaves, but for those of the root. Some controllers could
+  // be enabled beside processes, but would make the groups below a kind that takes none.
+  const bool crowded = has("cgroup.type") && !processes().empty();
+  if (!crowded) {
+    if (!wanted.empty()) write("cgroup.subtree_control", wanted.substr(1));
     return;
-  } catch (const SystemError& error) {
-    if (error.code().value() != EBUSY) throw;
   }
-  // Processes are in it: resources are shared out only among leaves.
   auto to = find_child(leaf);
   if (!to) to = make_child(leaf);
   try {
     move_all_to(*to);
-    write("cgroup.subtree_control", wanted);
+    if (!wanted.empty()) write("cgroup.subtree_control", wanted.substr(1));
   } catch (const SystemError&) {
     to->move_all_to(*this);
     (void)remove_child(leaf);

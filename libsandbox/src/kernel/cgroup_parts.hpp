@@ -3,8 +3,10 @@
 // What a Cgroup is made of, and how it is made anywhere in a tree.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernel/cgroup_directory.hpp"
@@ -38,6 +40,11 @@ struct CgroupMaker {
   /// That which create_unnamed() made and the process of `tree` is in, or below; not owned. None
   /// where it is in none.
   static std::optional<Cgroup> find_unnamed(const CgroupTree& tree);
+
+  /// Has `keeper` live as long as the group's handle.
+  static void keep(Cgroup& group, std::shared_ptr<const void> keeper) {
+    group.keeper_ = std::move(keeper);
+  }
 
   static const std::vector<CgroupPart>& parts(const Cgroup& group) { return group.parts_; }
 

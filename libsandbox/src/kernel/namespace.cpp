@@ -6,17 +6,13 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
-#include <csignal>
-#include <memory>
 #include <stdexcept>
 
+#include "kernel/idle_process.hpp"
 #include "kernel/namespace_cure.hpp"
 #include "sys/error.hpp"
-#include "sys/pipe.hpp"
 #include "sys/raw.hpp"
 
 namespace sbx {
@@ -57,77 +53,6 @@ std::string path_after_unshare(NamespaceKind kind) {
   }
   throw SystemError(errno_value, fmt::format("cannot create a {} namespace", to_string(kind)),
                     cure);
-}
-
-/// A process that does nothing but stay in a user namespace made for it, so that others can write
-/// the namespace's maps and open it. A thread cannot make one: the kernel refuses that in a process
-/// that has others. It shares the caller's memory, so that it costs the same whatever his size, and
-/// sends no SIGCHLD, so that he and his wait(2) do not notice it. Ends with this object.
-class UserNamespaceHolder {
- public:
-  UserNamespaceHolder();
-  UserNamespaceHolder(const UserNamespaceHolder&) = delete;
-  UserNamespaceHolder& operator=(const UserNamespaceHolder&) = delete;
-  UserNamespaceHolder(UserNamespaceHolder&&) = delete;
-  UserNamespaceHolder& operator=(UserNamespaceHolder&&) = delete;
-  ~UserNamespaceHolder();
-
-  [[nodiscard]] int pid() const noexcept { return pid_; }
-
- private:
-  static constexpr std::size_t kStackSize = 16384;
-
-  static void stay(void* self) noexcept;
-  [[nodiscard]] long clone() noexcept;
-
-  std::unique_ptr<std::byte[]> stack_;
-  detail::Pipe life_;  // nothing is ever written, but it ends with the caller, however he dies
-  UniqueFd pidfd_;
-  int pid_ = -1;
-  char nothing_ = 0;
-};
-
-UserNamespaceHolder::UserNamespaceHolder() : stack_(new std::byte[kStackSize]) {
-  const long result = clone();
-  if (result < 0) refuse_creation(NamespaceKind::kUser, static_cast<int>(-result));
-  pid_ = static_cast<int>(result);
-}
-
-long UserNamespaceHolder::clone() noexcept {
-  int pidfd = -1;
-  clone_args args{};
-  args.flags = CLONE_NEWUSER | CLONE_VM | CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
-  args.pidfd = static_cast<std::uint64_t>(raw::address(&pidfd));
-  args.stack = static_cast<std::uint64_t>(raw::address(stack_.get()));
-  args.stack_size = kStackSize;
-
-  // The child keeps the mask, so that no signal of its process group wakes it; SIGKILL still does.
-  const std::uint64_t all = ~std::uint64_t{0};
-  std::uint64_t before = 0;
-  raw::sigprocmask(SIG_SETMASK, &all, &before);
-  const long result = raw::clone3(&args, sizeof args, stay, this);
-  raw::sigprocmask(SIG_SETMASK, &before, nullptr);
-
-  if (result > 0) pidfd_.reset(pidfd);
-  return result;
-}
-
-// Runs beside the caller's threads, in their memory and on the thread-local storage of one of them:
-// nothing but raw calls.
-void UserNamespaceHolder::stay(void* self) noexcept {
-  auto& holder = *static_cast<UserNamespaceHolder*>(self);
-  // Its copies of the caller's descriptors would keep files and pipes open, life_.write among them.
-  const auto kept = static_cast<unsigned>(holder.life_.read.get());
-  if (kept > 0) raw::close_range(0, kept - 1, 0);
-  raw::close_range(kept + 1, ~0U, 0);
-  raw::read(static_cast<int>(kept), &holder.nothing_, 1);
-  raw::exit_group(0);
-}
-
-UserNamespaceHolder::~UserNamespaceHolder() {
-  raw::kill_process(pidfd_.get(), pid_);
-  while (raw::waitid(P_PIDFD, pidfd_.get(), nullptr, WEXITED | __WALL, nullptr) == -EINTR) {
-  }
 }
 
 /// Why the kernel may have refused setns(2), where its own word for that misleads.
@@ -183,7 +108,8 @@ Namespace Namespace::create(NamespaceKind kind) {
 }
 
 Namespace Namespace::create_user(const IdMap& uids, const IdMap& gids) {
-  const UserNamespaceHolder holder;
+  const detail::IdleProcess holder(CLONE_NEWUSER);
+  if (holder.error() != 0) refuse_creation(NamespaceKind::kUser, holder.error());
   write_id_maps(holder.pid(), uids, gids);
   const std::string path = fmt::format("/proc/{}/ns/user", holder.pid());
   return Namespace(NamespaceKind::kUser, open_namespace(NamespaceKind::kUser, path, kMadeHere),

@@ -7,8 +7,11 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <memory>
 
 #include "kernel/cgroup_settings.hpp"
+#include "kernel/idle_process.hpp"
+#include "kernel/systemd_scope.hpp"
 #include "sys/error.hpp"
 #include "sys/number.hpp"
 
@@ -34,6 +37,12 @@ Limits only_memory(const Limits& limits) {
           .memory_group_kill = limits.memory_group_kill};
 }
 
+Cgroup make_group_in(const CgroupTree& tree, const Spec& spec) {
+  Cgroup group = CgroupMaker::create_unnamed(tree, controllers_of(spec.limits));
+  group.set(without_memory(with_room_for_init(spec.limits, spec.init)));
+  return group;
+}
+
 }  // namespace
 
 Limits with_room_for_init(Limits limits, Init init) {
@@ -43,10 +52,22 @@ Limits with_room_for_init(Limits limits, Init init) {
 }
 
 std::optional<Cgroup> make_group(const Spec& spec) {
-  const auto controllers = controllers_of(spec.limits);
-  if (controllers.empty()) return std::nullopt;
-  Cgroup group = CgroupMaker::create_unnamed(CgroupTree::of_caller(), controllers);
-  group.set(without_memory(with_room_for_init(spec.limits, spec.init)));
+  if (controllers_of(spec.limits).empty()) return std::nullopt;
+  const CgroupTree tree = CgroupTree::of_caller();
+  if (!may_make_groups(tree) && can_ask_systemd()) return std::nullopt;
+  return make_group_in(tree, spec);
+}
+
+std::optional<Cgroup> enter_scope(const Spec& spec, int pid) {
+  if (controllers_of(spec.limits).empty()) return std::nullopt;
+  static std::atomic<unsigned> number{0};
+  // Else the scope, and with it what the group has counted, would go with the sandbox.
+  const auto keeper = std::make_shared<IdleProcess>();
+  if (keeper->error() != 0) throw SystemError(keeper->error(), "cannot make a process");
+  move_to_scope(fmt::format("sbx-{}-{}", ::getpid(), ++number), {pid, keeper->pid()});
+  Cgroup group = make_group_in(CgroupTree::of(std::to_string(pid)), spec);
+  CgroupMaker::keep(group, keeper);
+  group.attach(pid);
   return group;
 }
 

@@ -15,10 +15,15 @@
 
 namespace sbx::detail {
 
-/// A group with the limits of `spec`, below the caller's own; none where it has no limits. Those of
-/// memory are left to limit_memory(): a new child has the caller's memory, and whoever shares that
-/// of a process without enough ends with it.
+/// A group with the limits of `spec`, below the caller's own; none where it has no limits, or where
+/// only systemd can give the caller a place: then enter_scope() is for the child. Those of memory
+/// are left to limit_memory(): a new child has the caller's memory, and whoever shares that of a
+/// process without enough ends with it.
 std::optional<Cgroup> make_group(const Spec& spec);
+
+/// Has systemd move the child `pid` to a place of the caller's, and makes the group there, with the
+/// child in it; none where `spec` has no limits.
+std::optional<Cgroup> enter_scope(const Spec& spec, int pid);
 
 /// For a child that has executed the init, and before there is any other program.
 void limit_memory(Cgroup& group, const Limits& limits);

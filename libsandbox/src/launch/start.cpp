@@ -37,6 +37,7 @@
 #include "sbx/namespace.hpp"
 #include "sys/error.hpp"
 #include "sys/raw.hpp"
+#include "sys/signals_blocked.hpp"
 
 namespace sbx::detail {
 namespace {
@@ -94,24 +95,6 @@ class DumpableFlag {
   }
 };
 
-/// Holds every signal back, those of the C library included: a handler that ran in the child would
-/// run on the caller's memory.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    const std::uint64_t all = ~std::uint64_t{0};
-    raw::sigprocmask(SIG_SETMASK, &all, &saved_);
-  }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-  SignalsBlocked(SignalsBlocked&&) = delete;
-  SignalsBlocked& operator=(SignalsBlocked&&) = delete;
-  ~SignalsBlocked() { raw::sigprocmask(SIG_SETMASK, &saved_, nullptr); }
-
- private:
-  std::uint64_t saved_ = 0;
-};
-
 /// The child until it has executed. Destroyed before, it is killed and reaped: the memory that it
 /// runs on may then go.
 class NewChild {
@@ -126,7 +109,7 @@ class NewChild {
   ~NewChild() {
     if (!pidfd_) return;
     raw::kill_process(pidfd_.get(), pid_);
-    reap();
+    raw::reap(pidfd_.get());
   }
 
   void clone(std::uint64_t namespaces, std::optional<std::uint32_t> owner, int group);
@@ -136,12 +119,6 @@ class NewChild {
   [[nodiscard]] UniqueFd take_pidfd() { return std::move(pidfd_); }
 
  private:
-  void reap() const {
-    // __WALL: a child that has not executed ends without a signal, and waits for who asks for it.
-    while (raw::waitid(P_PIDFD, pidfd_.get(), nullptr, WEXITED | __WALL, nullptr) == -EINTR) {
-    }
-  }
-
   std::unique_ptr<char[]> stack_;
   child::Start start_;
   UniqueFd pidfd_;
@@ -347,7 +324,11 @@ Started start_child(Plan& plan, const Spec& spec, int listening) {
   NewChild child(setup);
   child.clone(plan.namespaces & kMadeByClone, plan.identity.namespace_owner,
               plan.group ? plan.group->fd() : -1);
-  if (plan.group) complete_entry(*plan.group, child.pid());
+  if (plan.group) {
+    complete_entry(*plan.group, child.pid());
+  } else {
+    plan.group = enter_scope(spec, child.pid());
+  }
 
   plan_root(spec, plan);
   SocketPair control;

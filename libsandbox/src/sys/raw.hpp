@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include <cstddef>
@@ -252,6 +253,12 @@ inline long kill_process(int pidfd, int pid) noexcept {
 }
 inline long waitid(int type, int id, void* info, int options, rusage* usage) noexcept {
   return call(__NR_waitid, type, id, address(info), options, address(usage));
+}
+/// Waits for the end of a child, of any kind: one that has not executed yet ends without a signal,
+/// and waits for who asks for it.
+inline void reap(int pidfd) noexcept {
+  while (waitid(P_PIDFD, pidfd, nullptr, WEXITED | __WALL, nullptr) == -EINTR) {
+  }
 }
 inline long wait4(int pid, int* status, int options, rusage* usage) noexcept {
   return call(__NR_wait4, pid, address(status), options, address(usage));
