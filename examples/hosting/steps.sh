@@ -116,9 +116,10 @@ start_tenant() { # NAME UID UWSGI-OPTION...
 }
 
 run_uwsgi() { # NAME UWSGI-OPTION...
-  "${sbx[@]}" --name "$1" --hostname "$1" --detach \
+  "${sbx[@]}" --name "$1" --hostname "$1" --detach --memory 192M --cpus 0.5 --pids 48 \
     --bind "$state/home/$1:/home/$1" --workdir "/home/$1" \
-    --bind "$state/http/$1:/srv/http" --ro-bind "$hosting/probe.py:/srv/probe.py" -- \
+    --bind "$state/http/$1:/srv/http" --ro-bind "$hosting/probe.py:/srv/probe.py" \
+    --ro-bind "$hosting/hog.py:/srv/hog.py" -- \
     uwsgi --master --die-on-term --processes 2 --need-app \
     --socket /srv/http/http.sock --chmod-socket=660 \
     --hook-accepting1-once 'write:/srv/http/ready yes' "${@:2}" >>"$state/log/$1.log" 2>&1
@@ -308,9 +309,31 @@ show_link() {
   enter carol mv -f /srv/http/own.sock /srv/http/http.sock
 }
 
+# While bob takes all that he can get of one thing, the others go on.
+show_limit() { # THING STATUS PATTERN
+  local hog status said
+  enter bob /usr/bin/python3 /srv/hog.py "$1" >"$state/hog" 2>"$log" &
+  hog=$!
+  ask alice 'alice, WSGI .*'
+  ask carol 'carol, Rack .*'
+  wait "$hog"
+  status=$?
+  said="status $status $(cat "$state/hog")"
+  printf '  bob, all of the %-14s %s' "$1" "$said"
+  [[ $status == "$2" && $said =~ ^"status $2 "$3$ ]]
+  verdict $?
+}
+
+show_limits() {
+  say 'what bob gets of his 192 MiB, 48 processes and half a processor, and what the others say then:'
+  show_limit memory 137 ''
+  show_limit processes 0 '[34][0-9] more, and then: .*'
+  show_limit processor 0 '0\.(4[0-9]|5[0-3]) of a processor'
+}
+
 show_after() {
   say 'what the front answers after all this:'
-  ask_all 4 3
+  ask_all 7 3
 }
 
 # --- taking it down ------------------------------------------------------------------------------

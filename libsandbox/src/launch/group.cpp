@@ -106,6 +106,27 @@ std::vector<UniqueFd> entrances(const Cgroup& group) {
   return fds;
 }
 
+void blame_memory(Report& report) {
+  const bool by_itself =
+      report.reason == ExitReason::kSignal || report.reason == ExitReason::kExited;
+  if (by_itself && report.status == kKilledStatus) report.reason = ExitReason::kMemory;
+}
+
+OomCount::OomCount(int pid) {
+  try {
+    group_ = find_group(pid);
+  } catch (const SystemError&) {
+    return;  // the sandbox has ended, which others will tell better
+  }
+  before_ = now();
+}
+
+std::uint64_t OomCount::now() const try {
+  return group_ ? group_->statistics().oom_kills.value_or(0) : 0;
+} catch (const SystemError&) {
+  return before_;  // the sandbox has ended, and its group with it
+}
+
 UniqueFd open_clock(const Cgroup& group) {
   const CgroupDirectory& first = CgroupMaker::parts(group).front().directory;
   return first.unified() ? first.open_file("cpu.stat", O_RDONLY) : UniqueFd();
@@ -137,9 +158,7 @@ void add_statistics(Report& report, const Cgroup& group, Init init) {
   // Those of all that ever ran in it, where the init knows of what was reaped alone.
   if (used.cpu_user) report.cpu_user = std::max(report.cpu_user, *used.cpu_user);
   if (used.cpu_system) report.cpu_system = std::max(report.cpu_system, *used.cpu_system);
-  const bool ended = report.reason == ExitReason::kSignal || report.reason == ExitReason::kExited;
-  if (ended && report.status == kKilledStatus && used.oom_kills.value_or(0) > 0)
-    report.reason = ExitReason::kMemory;
+  if (used.oom_kills.value_or(0) > 0) blame_memory(report);
 }
 
 }  // namespace sbx::detail

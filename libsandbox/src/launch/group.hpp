@@ -3,6 +3,7 @@
 // The control group of a sandbox: made for its limits, found again, and read for its report.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,6 +52,24 @@ Cgroup make_share(Cgroup& group, const Limits& limits);
 /// cgroup.procs of each of the group's directories: a process that writes "0" there moves itself
 /// into the group, with the rights of who opened it.
 std::vector<UniqueFd> entrances(const Cgroup& group);
+
+/// For a program in whose time want of memory has killed something: says so, if it was killed.
+void blame_memory(Report& report);
+
+/// Tells whether want of memory has killed something in a group since a moment.
+class OomCount {
+ public:
+  /// From now on; for process 1 of a sandbox.
+  explicit OomCount(int pid);
+
+  [[nodiscard]] bool has_risen() const { return now() > before_; }
+
+ private:
+  [[nodiscard]] std::uint64_t now() const;
+
+  std::optional<Cgroup> group_;
+  std::uint64_t before_ = 0;
+};
 
 /// The group's cpu.stat; none without a hierarchy of version 2.
 UniqueFd open_clock(const Cgroup& group);

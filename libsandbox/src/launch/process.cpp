@@ -36,6 +36,7 @@ Process::Change Process::wait_change(std::chrono::milliseconds timeout) {
     throw SystemError(EBADMSG, "cannot understand the sandbox's init");
   }
   state_->ended = detail::report_from_event(received->event);
+  if (state_->oom && state_->oom->has_risen()) detail::blame_memory(*state_->ended);
   if (state_->share) {
     detail::add_statistics(*state_->ended, *state_->share, Init::kNone);
   }

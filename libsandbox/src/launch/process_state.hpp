@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 
+#include "launch/group.hpp"
 #include "sbx/cgroup.hpp"
 #include "sbx/fd.hpp"
 #include "sbx/process.hpp"
@@ -16,6 +17,7 @@ struct Process::State {
   int pid = 0;        // inside
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
   std::optional<Report> ended;
+  std::optional<detail::OomCount> oom;
   std::optional<Cgroup> share;  // of the sandbox's group, where the program has limits of its own
 };
 

@@ -239,6 +239,8 @@ Process Sandbox::exec(const Command& command) {
   detail::SocketPair channel = detail::make_socket_pair();
   std::vector<int> fds = {file.get(), channel.theirs.get()};
   auto share = state_->make_share(command);
+  auto state = std::make_unique<Process::State>();
+  if (state_->group || !state_->owned) state->oom.emplace(state_->pid);
   const auto entrances = state_->append_entrances(share, fds);
   detail::append_passed(command, fds);
   send_request(state_->control.get(),
@@ -247,7 +249,6 @@ Process Sandbox::exec(const Command& command) {
   channel.theirs.reset();
 
   ReceivedEvent received = expect(EventKind::kStarted, channel.ours.get(), command);
-  auto state = std::make_unique<Process::State>();
   state->channel = std::move(channel.ours);
   state->terminal = std::move(received.fd);
   state->pid = received.event.pid;
