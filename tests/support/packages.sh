@@ -30,6 +30,13 @@ compat_packages=(
   postgresql-15 procps redis-server ruby ruby-rack strace tmux
   uwsgi-core uwsgi-plugin-psgi uwsgi-plugin-python3 uwsgi-plugin-rack-ruby3.1 xz-utils
 )
+# What tests/vm boots: its kernel is fetched by itself, and installed nowhere.
+# shellcheck disable=SC2034
+vm_packages=(
+  busybox-static cpio dbus dbus-user-session e2fsprogs kmod libpam-systemd procps systemd
+  qemu-system-common "qemu-system-$(dpkg --print-architecture | sed 's/amd64/x86/; s/arm64/arm/')"
+)
+
 # Packages of node from elsewhere have it in themselves, and are no friends of Debian's.
 command -v npm >/dev/null || compat_packages+=(npm)
 

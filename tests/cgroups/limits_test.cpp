@@ -246,7 +246,7 @@ TEST_CASE("a program that enters can have a share of its own") {
 TEST_CASE("a sandbox that was found is limited and counted like one that was made") {
   REQUIRE_LIMITS(.pids = 64);
   const sbx::test::TempDir folder;
-  Spec spec = limited("read x", {.pids = 8});
+  Spec spec = limited("sleep 100", {.pids = 8});
   spec.control_socket = folder.path() / "socket";
   const Sandbox made = Sandbox::start(spec);
   Sandbox found = Sandbox::open(spec.control_socket);
