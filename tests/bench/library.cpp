@@ -2,13 +2,22 @@
 #include "bench/library.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <filesystem>
+#include <string_view>
 #include <utility>
 
 namespace sbx::bench {
 namespace {
 
 constexpr double kLibraryBar = 1.15;
+constexpr const char* kFloorLimits = "floor: and a group with limits";
+constexpr const char* kWithoutInit = "library: and users";
+constexpr const char* kWithInit = "library: users and the init, no filter";
+constexpr const char* kWithLimits = "library: and limits of memory, processors, processes";
+
+namespace fs = std::filesystem;
 
 Row floor_row(const char* name, floor_part part) {
   return {.name = name, .run = [part] { return time_floor(part); }};
@@ -25,6 +34,8 @@ struct Specs {
   Spec no_filter = full;
   Spec no_users = full;
   Spec no_network = full;
+  Spec limited = full;
+  Spec unlimited = full;
 
   Specs() {
     no_init.init = Init::kNone;
@@ -34,8 +45,46 @@ struct Specs {
     no_users.user_namespace.mode = UserNamespace::Mode::kHost;
     no_network = no_users;
     no_network.network = Network::kHost;
+    unlimited.seccomp = SeccompFilter::none();
+    limited = unlimited;
+    limited.limits = {.memory_bytes = std::uint64_t{256} << 20, .cpus = 0.5, .pids = 63};
   }
 };
+
+/// Tells the floor where the library makes its groups.
+void place_floor_groups() {
+  static const Cgroup own = Cgroup::of(::getpid());
+  static std::vector<std::pair<std::string, std::string>> found;  // path, controller
+  const std::string unified =
+      own.fd() < 0 ? "" : fs::read_symlink("/proc/self/fd/" + std::to_string(own.fd())).native();
+  if (!unified.empty()) found.emplace_back(unified, "");
+  for (const Controller controller : {Controller::kMemory, Controller::kCpu, Controller::kPids}) {
+    const std::string path = own.path(controller).native();
+    if (path != unified) found.emplace_back(path, to_string(controller));
+  }
+  std::vector<floor_place> places;
+  for (const auto& [path, controller] : found) {
+    places.push_back({.parent = path.c_str(),
+                      .controller = controller.c_str(),
+                      .whole = found.size() == 1 ? 1 : 0});
+  }
+  ::floor_use_groups(places.data(), places.size());
+}
+
+/// What limits cost, of which those of memory need the init: without that, which no floor has.
+void judge_limits(const std::vector<Row>& rows, Section& section) {
+  const auto median_of = [&](std::string_view name) {
+    for (const Row& row : rows) {
+      if (row.name == name) return row.median();
+    }
+    return 0.0;
+  };
+  const double init = median_of(kWithInit) - median_of(kWithoutInit);
+  section.bars.push_back({.name = "a start with limits, less the init, to the floor with limits",
+                          .measured = (median_of(kWithLimits) - init) / median_of(kFloorLimits),
+                          .allowed = kLibraryBar,
+                          .unit = "times"});
+}
 
 }  // namespace
 
@@ -61,7 +110,7 @@ double time_floor(floor_part part) {
 Section measure_library(const Scale& scale) {
   constexpr std::size_t kUsersFloor = 6;
   constexpr std::size_t kWholeFloor = 7;
-  constexpr std::size_t kBarred = 10;
+  constexpr std::size_t kBarred = 11;
   const Specs specs;
   std::vector<Row> rows = {
       floor_row("floor: exec", FLOOR_EXEC),
@@ -72,11 +121,15 @@ Section measure_library(const Scale& scale) {
       floor_row("floor: and a session, no rights", FLOOR_RIGHTS),
       floor_row("floor: and users", FLOOR_USERS),
       floor_row("floor: and the files of /etc", FLOOR_FILES),
+      floor_row(kFloorLimits, FLOOR_LIMITS),
       library_row("library: no network, users, filter, init", specs.no_network),
       library_row("library: and a network", specs.no_users),
-      library_row("library: and users", specs.no_filter),
+      library_row(kWithoutInit, specs.no_filter),
       library_row("library: and the filter", specs.no_init),
-      library_row("library: and the init (the default)", specs.full)};
+      library_row("library: and the init (the default)", specs.full),
+      library_row(kWithInit, specs.unlimited),
+      library_row(kWithLimits, specs.limited)};
+  place_floor_groups();
   measure(rows, scale.rounds);
 
   Section section;
@@ -91,6 +144,7 @@ Section measure_library(const Scale& scale) {
                           .measured = barred / rows[kWholeFloor].median(),
                           .allowed = kLibraryBar,
                           .unit = "times"});
+  judge_limits(rows, section);
   return section;
 }
 

@@ -80,12 +80,6 @@ void require_fed(const Cgroup& group) {
   throw SystemError(ENOMEM, "cannot start the sandbox", "its limit of memory is too low");
 }
 
-void complete_entry(const Cgroup& group, int pid) {
-  for (const CgroupPart& part : CgroupMaker::parts(group)) {
-    if (!part.directory.unified()) part.directory.add(pid);
-  }
-}
-
 std::optional<Cgroup> find_group(int pid) {
   return CgroupMaker::find_unnamed(CgroupTree::of(std::to_string(pid)));
 }
@@ -98,10 +92,12 @@ Cgroup make_share(Cgroup& group, const Limits& limits) {
   return share;
 }
 
-std::vector<UniqueFd> entrances(const Cgroup& group) {
+std::vector<UniqueFd> open_entrances(const Cgroup& group, Entrances which) {
   std::vector<UniqueFd> fds;
   for (const CgroupPart& part : CgroupMaker::parts(group)) {
-    fds.push_back(part.directory.open_file("cgroup.procs", O_WRONLY));
+    const bool unified = part.directory.unified();
+    if (unified && which == Entrances::kVersion1) continue;
+    fds.push_back(part.directory.open_file(unified ? "cgroup.procs" : "tasks", O_WRONLY));
   }
   return fds;
 }

@@ -38,10 +38,6 @@ bool limits_memory(const Limits& limits);
 /// `limits` as those of a sandbox's group: its init is a process more, which does not count.
 Limits with_room_for_init(Limits limits, Init init);
 
-/// Moves process `pid` into the group, in every hierarchy but that of version 2, which it was made
-/// in.
-void complete_entry(const Cgroup& group, int pid);
-
 /// The group that was made for the sandbox whose process 1 is `pid`; none where it has no limits.
 std::optional<Cgroup> find_group(int pid);
 
@@ -49,9 +45,12 @@ std::optional<Cgroup> find_group(int pid);
 /// sandbox's lacks such limits.
 Cgroup make_share(Cgroup& group, const Limits& limits);
 
-/// cgroup.procs of each of the group's directories: a process that writes "0" there moves itself
-/// into the group, with the rights of who opened it.
-std::vector<UniqueFd> entrances(const Cgroup& group);
+/// Files of the group's directories: a process of one thread that writes "0" to each moves itself
+/// into the group, with the rights of who opened them. Who moves another waits for milliseconds
+/// until no processor is in the way. Those of version 2, too, for a child that is not born in
+/// there.
+enum class Entrances { kAll, kVersion1 };
+std::vector<UniqueFd> open_entrances(const Cgroup& group, Entrances which);
 
 /// For a program in whose time want of memory has killed something: says so, if it was killed.
 void blame_memory(Report& report);

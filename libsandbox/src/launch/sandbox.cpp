@@ -141,7 +141,7 @@ std::optional<Cgroup> Sandbox::State::make_share(const Command& command) {
 std::vector<UniqueFd> Sandbox::State::append_entrances(const std::optional<Cgroup>& share,
                                                        std::vector<int>& fds) {
   std::vector<UniqueFd> entrances;
-  if (share) entrances = detail::entrances(*share);
+  if (share) entrances = detail::open_entrances(*share, detail::Entrances::kAll);
   for (const UniqueFd& entrance : entrances) fds.push_back(entrance.get());
   return entrances;
 }

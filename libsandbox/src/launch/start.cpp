@@ -248,6 +248,17 @@ void apply_id_maps(const Plan& plan, int pid) {
   }
 }
 
+/// By which the child enters its groups of version 1; that of version 2 it is born in.
+std::vector<int> open_entrances(Plan& plan) {
+  std::vector<int> numbers;
+  if (!plan.group) return numbers;
+  for (UniqueFd& entrance : open_entrances(*plan.group, Entrances::kVersion1)) {
+    numbers.push_back(entrance.get());
+    plan.fds.push_back(std::move(entrance));
+  }
+  return numbers;
+}
+
 /// What the init is told before it exists: it reads it first.
 void queue_requests(Plan& plan, const Spec& spec, int control) {
   const UniqueFd block = plan.program.to_file();
@@ -321,14 +332,13 @@ Started start_child(Plan& plan, const Spec& spec, int listening) {
   setup.caller_sync_fd = sync.ours.get();
   setup.listen_fd = listening;
   plan.group = make_group(spec);
+  const std::vector<int> entrances = open_entrances(plan);
+  setup.entrances = entrances.data();
+  setup.entrance_count = entrances.size();
   NewChild child(setup);
   child.clone(plan.namespaces & kMadeByClone, plan.identity.namespace_owner,
               plan.group ? plan.group->fd() : -1);
-  if (plan.group) {
-    complete_entry(*plan.group, child.pid());
-  } else {
-    plan.group = enter_scope(spec, child.pid());
-  }
+  if (!plan.group) plan.group = enter_scope(spec, child.pid());
 
   plan_root(spec, plan);
   SocketPair control;

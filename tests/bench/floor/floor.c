@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <net/if.h>
 #include <sched.h>
@@ -53,8 +54,10 @@ static void run_child(void* argument) {
   char byte;
   static char* const environment[] = {"PATH=/usr/bin:/bin", "HOME=/home/sandbox", NULL};
   if (floor->part >= FLOOR_RIGHTS) prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (floor->part >= FLOOR_LIMITS) enter_groups();
   if (floor->part >= FLOOR_USERS) {
     need(read(floor->go[0], &byte, 1), "read");
+    if (floor->part >= FLOOR_LIMITS) need(unshare(CLONE_NEWCGROUP), "unshare");
     become_root_inside();
   }
   if (floor->part >= FLOOR_NAMESPACES) need(sethostname("sandbox", 7), "sethostname");
@@ -87,16 +90,30 @@ static void map_users(const struct floor* floor, pid_t pid) {
   need(write(floor->go[1], "g", 1), "write");
 }
 
-/* A user namespace belongs to the effective user of its maker. */
-static void set_effective_user(int uid) { need(syscall(SYS_setresuid, -1, uid, -1), "setresuid"); }
+/* A user namespace belongs to the effective user of its maker, who needs his capabilities to enter
+ * a group. */
+static void set_effective_user(int uid) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct sets[2];
+  need(syscall(SYS_capget, &header, sets), "capget");
+  need(syscall(SYS_setresuid, -1, uid, -1), "setresuid");
+  need(syscall(SYS_capset, &header, sets), "capset");
+}
 
-static pid_t clone_child(struct floor* floor) {
+/* `group`: of version 2, or -1. */
+static pid_t clone_child(struct floor* floor, int group) {
   static char stack[64 << 10] __attribute__((aligned(16)));
   struct clone_args arguments = {.flags = CLONE_VM | CLONE_CLEAR_SIGHAND,
                                  .exit_signal = SIGCHLD,
                                  .stack = (uintptr_t)stack,
                                  .stack_size = sizeof stack};
   if (floor->part >= FLOOR_NAMESPACES) arguments.flags |= basic_namespaces;
+  /* The group that it enters is to be the root of its view. */
+  if (floor->part >= FLOOR_LIMITS) arguments.flags &= ~(uint64_t)CLONE_NEWCGROUP;
+  if (group >= 0) {
+    arguments.flags |= CLONE_INTO_CGROUP;
+    arguments.cgroup = (uint64_t)group;
+  }
   if (floor->part >= FLOOR_NETWORK) arguments.flags |= CLONE_NEWNET;
   if (floor->part >= FLOOR_USERS) arguments.flags |= CLONE_NEWUSER;
   if (floor->part < FLOOR_USERS) {
@@ -118,7 +135,7 @@ int floor_run(enum floor_part part, const char* const argv[]) {
   if (part >= FLOOR_ROOT) take_trees(&floor);
   if (part >= FLOOR_USERS && pipe2(floor.go, O_CLOEXEC) < 0) return -1;
 
-  const pid_t child = clone_child(&floor);
+  const pid_t child = clone_child(&floor, part >= FLOOR_LIMITS ? make_groups() : -1);
   if (child < 0) return -1;
   if (part >= FLOOR_USERS) {
     map_users(&floor, child);
@@ -127,6 +144,7 @@ int floor_run(enum floor_part part, const char* const argv[]) {
   }
   int status = -1;
   waitpid(child, &status, __WALL);
+  if (part >= FLOOR_LIMITS) count_and_remove_groups();
   close_trees(&floor);
   return status;
 }

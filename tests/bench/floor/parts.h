@@ -48,6 +48,8 @@ void need(long result, const char* what);
 void take_trees(struct floor* floor);
 void read_files(struct floor* floor);
 void close_trees(struct floor* floor);
+int make_groups(void); /* the directory of version 2, or -1 */
+void count_and_remove_groups(void);
 
 /* --- the child ------------------------------------------------------------------------------ */
 
@@ -55,4 +57,6 @@ void set_attributes(int mount, unsigned flags, uint64_t attributes, int user_nam
 void write_at(int directory, const char* path, const char* text, size_t size);
 void build_root(const struct floor* floor);
 void build_dev(int root, int users);
+void enter_groups(void);
+void show_groups(int root);
 void give_rights_up(void);

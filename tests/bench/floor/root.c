@@ -242,6 +242,7 @@ void build_root(const struct floor* floor) {
   make_places_to_write(root);
   build_proc(floor, root);
   if (floor->part >= FLOOR_DEV) build_dev(root, floor->part >= FLOOR_USERS);
+  if (floor->part >= FLOOR_LIMITS) show_groups(root);
   pivot(root);
   umask(mask);
 }

@@ -53,15 +53,6 @@ void relocate_texts(Program* program, const Table& table) noexcept {
   }
 }
 
-/// The processes that this one starts are in the group from their beginning.
-Failure enter_group(const Place& place) noexcept {
-  for (std::size_t i = 0; i < place.entrance_count; ++i) {
-    const long result = raw::write(place.entrances[i], "0", 1);
-    if (result < 0) return failed(Stage::kControlGroup, result);
-  }
-  return {};
-}
-
 Failure enter_session(const Program* program, const Place& place, int* terminal) noexcept {
   long result = place.share_session ? raw::setpgid(0, 0) : raw::setsid();
   if (result < 0) return failed(Stage::kSession, result);
@@ -303,11 +294,19 @@ long limit_capabilities(std::uint64_t kept, bool ambient) noexcept {
   return result < 0 ? result : 0;
 }
 
+Failure enter_groups(const int* entrances, std::size_t count) noexcept {
+  for (std::size_t i = 0; i < count; ++i) {
+    const long result = raw::write(entrances[i], "0", 1);
+    if (result < 0) return failed(Stage::kControlGroup, result);
+  }
+  return {};
+}
+
 Failure become_program(Program* policy, Program* program, const int* passed,
                        const Place& place) noexcept {
   int terminal = -1;
   if ((program->flags & Program::kSetUmask) != 0) raw::umask(program->umask);
-  Failure failure = enter_group(place);
+  Failure failure = enter_groups(place.entrances, place.entrance_count);
   if (!failure) failure = enter_session(program, place, &terminal);
   if (!failure) failure = apply_limits(policy);
   if (!failure) failure = apply_memory(policy);

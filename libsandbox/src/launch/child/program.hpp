@@ -79,10 +79,13 @@ struct Place {
   bool share_session = false;      // the session is there already: only a process group is made
   int caller_fd = -1;              // hangs up when the caller is gone; the program shall end then
   int dumpable = -1;               // the flag to put back when memory is shared with the caller
-  const int* entrances = nullptr;  // cgroup.procs of the group to enter, in each hierarchy
+  const int* entrances = nullptr;  // of the group to enter, in each hierarchy
   std::size_t entrance_count = 0;
   std::uint64_t bounding = ~std::uint64_t{0};  // what the bounding set holds at most
 };
+
+/// Moves the calling process into the groups that these files lead into.
+Failure enter_groups(const int* entrances, std::size_t count) noexcept;
 
 /// Makes the calling process the program; returns only with what failed. `policy` says who it is
 /// and what it may do, `program` what it runs; they may be one. `passed` are the descriptors to

@@ -237,7 +237,8 @@ Failure make_namespaces(const Setup& setup) noexcept {
 }
 
 Failure set_up(const Setup& setup) noexcept {
-  const Failure made = make_namespaces(setup);
+  Failure made = enter_groups(setup.entrances, setup.entrance_count);
+  if (!made) made = make_namespaces(setup);
   // Whatever has failed: the caller writes the maps of a process that is there.
   Failure failure = wait_for_caller(setup);
   if (!failure) failure = made;

@@ -92,6 +92,8 @@ struct Setup {
   // CLONE_NEW*: those that the child makes before it waits, and after.
   std::uint64_t namespaces = 0;
   std::uint64_t last_namespaces = 0;
+  const int* entrances = nullptr;  // of control groups: "0" written there is the way in
+  std::size_t entrance_count = 0;
   const char* hostname = nullptr;
   bool loopback = false;     // bring it up
   bool change_user = false;  // be `uid` and `gid` of the new user namespace during the set-up
@@ -119,8 +121,8 @@ inline constexpr int kControlFd = 3;
 inline constexpr int kListenFd = 4;
 
 /// What a child has in common with its caller until it executes, besides all other memory. The
-/// descriptors are one table, too, until the byte has come. Of the Setup only the namespaces, the
-/// hostname and what is about the caller are read before.
+/// descriptors are one table, too, until the byte has come. Of the Setup only the entrances, the
+/// namespaces, the hostname and what is about the caller are read before.
 struct Start {
   const Setup* setup = nullptr;
   Failure failure{};
