@@ -2,6 +2,7 @@
 #include "sbx/cgroup.hpp"
 
 #include <doctest/doctest.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -237,6 +238,39 @@ TEST_CASE("what a killed maker has left goes with the next group; what is used s
   CHECK(all_cgroups().size() > before.size());
   survivor.signal(SIGKILL);
   (void)survivor.wait();
+  { const Cgroup next = CgroupMaker::create_unnamed(CgroupTree::of_caller(), {kPids}); }
+  CHECK(all_cgroups() == before);
+}
+
+TEST_CASE("what a maker in another pid namespace has left goes, too, and what one holds stays") {
+  SBX_REQUIRE_ROOT();
+  SBX_REQUIRE_CGROUPS(kPids);
+  const auto before = all_cgroups();
+  int gate[2];
+  REQUIRE(::pipe(gate) == 0);
+  const pid_t parent = ::fork();
+  if (parent == 0) {
+    ::close(gate[1]);
+    if (::unshare(CLONE_NEWPID) < 0) ::_exit(1);
+    const pid_t maker = ::fork();
+    if (maker == 0) {
+      const Cgroup group = CgroupMaker::create_unnamed(CgroupTree::of_caller(), {kPids});
+      char byte = 0;
+      const bool told = ::read(gate[0], &byte, 1) == 1;
+      ::_exit(told ? 0 : 1);  // without the destructor
+    }
+    ::waitpid(maker, nullptr, 0);
+    ::_exit(0);
+  }
+  ::close(gate[0]);
+  const auto made = [&] { return all_cgroups().size() > before.size(); };
+  CHECK(sbx::test::wait_until(made));
+  { const Cgroup next = CgroupMaker::create_unnamed(CgroupTree::of_caller(), {kPids}); }
+  CHECK(made());
+  CHECK(::write(gate[1], "x", 1) == 1);
+  ::close(gate[1]);
+  ::waitpid(parent, nullptr, 0);
+  CHECK(made());
   { const Cgroup next = CgroupMaker::create_unnamed(CgroupTree::of_caller(), {kPids}); }
   CHECK(all_cgroups() == before);
 }

@@ -81,10 +81,11 @@ struct CgroupPart;
 /// that can fail throw SystemError, with the file and the cure where one is known.
 class SBX_API Cgroup {
  public:
-  /// Makes the group `name` below the caller's own. Throws EEXIST when there is one. Where the
-  /// caller's group is one of version 2 that holds processes and has no groups below yet, these
-  /// move into a new leaf of it, "sbx-leaf": the kernel shares resources out only among leaves.
-  /// Nothing else outside the new group is changed.
+  /// Makes the group `name` below the caller's own. Throws EEXIST when there is one, EACCES where
+  /// the caller's own is somebody else's, or is systemd's and was not delegated. Where the caller's
+  /// group is one of version 2 that holds processes and has no groups below yet, these move into a
+  /// new leaf of it, "sbx-leaf": the kernel shares resources out only among leaves. Nothing else
+  /// outside the new group is changed.
   static Cgroup create(const std::string& name, const std::vector<Controller>& controllers);
 
   /// The groups that process `pid` is in, in every hierarchy; they are not owned.

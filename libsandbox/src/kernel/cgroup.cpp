@@ -14,6 +14,7 @@
 
 #include "kernel/cgroup_parts.hpp"
 #include "kernel/cgroup_settings.hpp"
+#include "kernel/systemd_scope.hpp"
 #include "sys/error.hpp"
 #include "sys/number.hpp"
 
@@ -143,18 +144,42 @@ void lock(const CgroupPart& part, const std::string& name) {
   if (!mine) throw SystemError(ESTALE, "cannot lock a new control group");
 }
 
-/// The process that gave an unnamed group its name; none for other names.
-std::optional<pid_t> maker_of(std::string_view name) {
-  if (!name.starts_with(kPrefix)) return std::nullopt;
-  name.remove_prefix(kPrefix.size());
-  const auto maker = detail::parse_unsigned(name.substr(0, name.find('-')), INT_MAX);
-  return maker && *maker > 0 ? std::optional(static_cast<pid_t>(*maker)) : std::nullopt;
+/// The pid namespace of this process, as the end of its groups' names: nothing for the first one.
+std::string namespace_mark() {
+  constexpr ino_t kFirst = 0xeffffffc;  // PROC_PID_INIT_INO
+  struct stat own {};
+  const bool known = ::stat("/proc/self/ns/pid", &own) == 0;
+  return known && own.st_ino != kFirst ? fmt::format("-{}", own.st_ino) : "";
 }
 
-/// Whether the group's name says that it was made by a process that is gone.
-bool is_leftover(std::string_view name) {
+/// "sbx-PID-NUMBER", and the mark.
+std::string unnamed(unsigned number) {
+  return fmt::format("{}{}-{}{}", kPrefix, ::getpid(), number, namespace_mark());
+}
+
+/// What the name of an unnamed group says.
+struct Maker {
+  pid_t pid;
+  std::string_view mark;
+};
+
+/// None for other names.
+std::optional<Maker> maker_of(std::string_view name) {
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  name.remove_prefix(kPrefix.size());
+  const std::size_t first = std::min(name.find('-'), name.size());
+  const std::size_t second = std::min(name.find('-', first + 1), name.size());
+  const auto pid = detail::parse_unsigned(name.substr(0, first), INT_MAX);
+  if (!pid || *pid == 0) return std::nullopt;
+  return Maker{.pid = static_cast<pid_t>(*pid), .mark = name.substr(second)};
+}
+
+/// Whether the group may have been made by a process that is gone: that of its name is, or its
+/// number means nothing here.
+bool may_be_leftover(std::string_view name) {
   const auto maker = maker_of(name);
-  return maker && ::kill(*maker, 0) < 0 && errno == ESRCH;
+  if (!maker) return false;
+  return maker->mark != namespace_mark() || (::kill(maker->pid, 0) < 0 && errno == ESRCH);
 }
 
 /// The part of `path` that leads to an unnamed group; empty when it leads through none.
@@ -182,7 +207,7 @@ void remove_leftover(const CgroupTree& tree, const CgroupDirectory& first,
 void remove_leftovers(const CgroupTree& tree, const detail::CgroupHierarchy& first) {
   const auto own = CgroupDirectory::open(first.own, first.unified);
   for (const std::string& name : own.child_names()) {
-    if (!is_leftover(name)) continue;
+    if (!may_be_leftover(name)) continue;
     try {
       remove_leftover(tree, own, name);
     } catch (const SystemError&) {
@@ -267,7 +292,14 @@ Cgroup::~Cgroup() {
 }
 
 Cgroup Cgroup::create(const std::string& name, const std::vector<Controller>& controllers) {
-  return CgroupMaker::create(CgroupTree::of_caller(), name, controllers);
+  const CgroupTree tree = CgroupTree::of_caller();
+  if (!detail::may_make_groups(tree)) {
+    throw SystemError(EACCES,
+                      fmt::format("cannot make the control group '{}' in '{}'", printable(name),
+                                  printable(tree.unified()->own.native())),
+                      "that group is not the caller's: let one be delegated");
+  }
+  return CgroupMaker::create(tree, name, controllers);
 }
 
 Cgroup CgroupMaker::create(const CgroupTree& tree, const std::string& name,
@@ -285,8 +317,7 @@ Cgroup CgroupMaker::create_unnamed(const CgroupTree& tree,
   for (;;) {
     Cgroup group;
     try {
-      add_parts(group, tree, fmt::format("{}{}-{}", kPrefix, ::getpid(), ++number), controllers,
-                true);
+      add_parts(group, tree, unnamed(++number), controllers, true);
       return group;
     } catch (const SystemError& error) {
       // One that a process of the same number has left, or that was taken for a leftover.
