@@ -47,6 +47,11 @@ std::string limits_in(const fs::path& group) {
   return text;
 }
 
+/// A scope that systemd was asked for, which it removes a little after the last process in it.
+bool is_in_scope(const std::string& group) {
+  return group.find("/sbx-") != std::string::npos && group.find(".scope") != std::string::npos;
+}
+
 }  // namespace
 
 std::set<std::string> all_cgroups() {
@@ -57,7 +62,7 @@ std::set<std::string> all_cgroups() {
     for (auto entry = fs::recursive_directory_iterator(mount, gone);
          entry != fs::recursive_directory_iterator(); entry.increment(gone)) {
       if (gone) break;
-      if (entry->is_directory(gone)) {
+      if (entry->is_directory(gone) && !is_in_scope(entry->path())) {
         groups.insert(entry->path().native() + limits_in(entry->path()));
       }
     }

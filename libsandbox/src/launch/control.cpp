@@ -7,6 +7,7 @@
 #include <array>
 #include <cstring>
 
+#include "launch/failure.hpp"
 #include "sys/deadline.hpp"
 #include "sys/error.hpp"
 
@@ -101,6 +102,25 @@ std::optional<ReceivedEvent> receive_event(int socket, std::chrono::milliseconds
     throw SystemError(EBADMSG, "cannot understand the sandbox's init");
   }
   return received;
+}
+
+ReceivedEvent expect(child::EventKind kind, int socket, const Command& command) {
+  try {
+    ReceivedEvent received = receive_event(socket, Deadline::kForEver).value();
+    if (received.event.kind == kind) return received;
+    if (received.event.kind != child::EventKind::kFailed) {
+      throw SystemError(EBADMSG, "cannot understand the sandbox's init");
+    }
+    throw_failure(received.event.failure, {.plan = nullptr,
+                                           .program = command.argv.empty() ? "" : command.argv[0],
+                                           .workdir = command.workdir.native()});
+  } catch (const ExecError&) {
+    throw;
+  } catch (const SystemError& error) {
+    if (error.code().value() != ECONNRESET) throw;
+    throw SystemError(ECONNRESET, "cannot start a program in the sandbox",
+                      "its init has ended or refuses the request");
+  }
 }
 
 }  // namespace sbx::detail

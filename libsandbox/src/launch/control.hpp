@@ -8,6 +8,7 @@
 
 #include "launch/child/protocol.hpp"
 #include "sbx/fd.hpp"
+#include "sbx/spec.hpp"
 
 namespace sbx::detail {
 
@@ -35,5 +36,9 @@ std::optional<ReceivedEvent> receive_event(int socket, std::chrono::milliseconds
 /// Waits until one of `fds` (negative ones never) is readable or hung up, at most for `timeout`
 /// (below zero: for ever). True when one is.
 bool wait_readable(std::initializer_list<int> fds, std::chrono::milliseconds timeout);
+
+/// Waits for the answer to a request: the first event, which must be of `kind`. Throws what it says
+/// of a failure of `command`.
+ReceivedEvent expect(child::EventKind kind, int socket, const Command& command);
 
 }  // namespace sbx::detail

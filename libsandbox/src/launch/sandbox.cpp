@@ -24,36 +24,12 @@ namespace sbx {
 using child::EventKind;
 using child::RequestKind;
 using detail::Deadline;
+using detail::expect;
 using detail::receive_event;
 using detail::ReceivedEvent;
 using detail::send_request;
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
-
-namespace {
-
-/// Waits for the answer to a request: the first event.
-ReceivedEvent expect(EventKind kind, int socket, const Command& command) {
-  try {
-    ReceivedEvent received = receive_event(socket, Deadline::kForEver).value();
-    if (received.event.kind == kind) return received;
-    if (received.event.kind != EventKind::kFailed) {
-      throw SystemError(EBADMSG, "cannot understand the sandbox's init");
-    }
-    detail::throw_failure(received.event.failure,
-                          {.plan = nullptr,
-                           .program = command.argv.empty() ? "" : command.argv[0],
-                           .workdir = command.workdir.native()});
-  } catch (const ExecError&) {
-    throw;
-  } catch (const SystemError& error) {
-    if (error.code().value() != ECONNRESET) throw;
-    throw SystemError(ECONNRESET, "cannot start a program in the sandbox",
-                      "its init has ended or refuses the request");
-  }
-}
-
-}  // namespace
 
 struct Sandbox::State {
   State() = default;

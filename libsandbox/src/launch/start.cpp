@@ -366,6 +366,9 @@ Started start_child(Plan& plan, const Spec& spec, int listening) {
                    .workdir = spec.command.workdir.native()});
   }
   if (limits_memory(spec.limits)) {
+    // The kernel says that the child gives the caller's memory up a moment before it does.
+    send_request(control.ours.get(), {.kind = child::RequestKind::kHello});
+    expect(child::EventKind::kHello, control.ours.get(), spec.command);
     limit_memory(*plan.group, spec.limits);
     require_fed(*plan.group);
     queue_requests(plan, spec, control.ours.get());
