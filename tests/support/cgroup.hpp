@@ -16,8 +16,8 @@ namespace sbx::test {
 std::string why_no_cgroups(const std::vector<Controller>& controllers);
 
 /// Every control group of the machine, in every hierarchy, with its limits; not which controllers
-/// it lets those below have, which the first group below the caller's own changes there. Without the
-/// scopes that systemd makes for sandboxes.
+/// it lets those below have, which the first group below the caller's own changes there. Without
+/// the scopes that systemd makes for sandboxes.
 std::set<std::string> all_cgroups();
 
 }  // namespace sbx::test
