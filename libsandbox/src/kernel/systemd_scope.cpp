@@ -134,7 +134,7 @@ class ScopeRequest {
     // Before the request: the job may be done before its number is known.
     check(sd_.match_signal(bus_, nullptr, kService, kObject, kManager, "JobRemoved", on_job, this));
     compose(pids);
-    sd_bus_error error = SD_BUS_ERROR_NULL;
+    sd_bus_error error{};
     const int result = sd_.call(bus_, message_, kPatience, &error, &reply_);
     const std::string said = error.message == nullptr ? "" : error.message;
     sd_.error_free(&error);
