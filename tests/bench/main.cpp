@@ -19,6 +19,7 @@
 #include "bench/callers.hpp"
 #include "bench/library.hpp"
 #include "bench/machine.hpp"
+#include "bench/neighbours.hpp"
 #include "bench/processes.hpp"
 #include "bench/report.hpp"
 
@@ -33,14 +34,14 @@ constexpr const char* kUsage =
     "  --quick           fewer rounds and starts: a minute or two, and coarser figures\n"
     "  --smoke           one round: whether it works, and no figures to believe\n"
     "  --rounds N        how often each row is measured (200)\n"
-    "  --only NAME       library, processes, callers or memory\n"
+    "  --only NAME       library, processes, callers, memory or neighbours\n"
     "  --check           exit with 1 when a bar is missed\n"
     "  --allow FACTOR    allow so many times what the bars say (1)\n"
     "  --markdown FILE   write the tables to FILE; after its line '<!-- tables: -->', if it has "
     "one\n";
 constexpr const char* kMark = "<!-- tables: -->";
 
-const std::string kParts[] = {"library", "processes", "callers", "memory"};
+const std::string kParts[] = {"library", "processes", "callers", "memory", "neighbours"};
 
 struct Options {
   Scale scale;
@@ -160,6 +161,7 @@ int run(const Options& options) {
       {"processes", [&] { return measure_processes(options.scale, sbx_run, floor); }},
       {"callers", [&] { return measure_callers(options.scale); }},
       {"memory", [&] { return measure_memory(options.scale); }},
+      {"neighbours", [&] { return measure_neighbours(options.scale); }},
   };
   Findings findings;
   findings.add(machine(options.command));
