@@ -8,8 +8,8 @@ _sbx_run_switches='--overlay --ksm --ksm=deep --allow-new-privs --detach --tty -
   --dry-run --verbose --help --version'
 
 _sbx_run_flags='--rootfs --bind --ro-bind --tmpfs --user --hostname --workdir --userns --env
-  --keep-env --memory --swap --cpus --cpu-weight --pids --timeout --cpu-time --rlimit --io-read
-  --io-write --net --publish --allow --deny --rate --seccomp --cap-add --cap-drop --name --enter
+  --keep-env --memory --swap --cpus --cpu-weight --cpuset --pids --timeout --cpu-time --rlimit
+  --io-read --io-write --net --publish --allow --deny --rate --seccomp --cap-add --cap-drop --name --enter
   --config --report --run-dir --state-dir --log-dir'
 
 _sbx_run_capabilities='chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap

@@ -3,8 +3,8 @@
 # Completion of sbx-run for fish.
 
 set -g __sbx_run_valued rootfs bind ro-bind tmpfs user hostname workdir userns env keep-env memory \
-    swap cpus cpu-weight pids timeout cpu-time rlimit io-read io-write net publish allow deny rate \
-    seccomp cap-add cap-drop name enter config report run-dir state-dir log-dir
+    swap cpus cpu-weight cpuset pids timeout cpu-time rlimit io-read io-write net publish allow deny \
+    rate seccomp cap-add cap-drop name enter config report run-dir state-dir log-dir
 
 set -g __sbx_run_capabilities chown dac_override dac_read_search fowner fsetid kill setgid setuid \
     setpcap linux_immutable net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner \
@@ -101,16 +101,17 @@ __sbx_run_flag -l userns -x -a 'auto host' -d 'Ids inside and outside'
 __sbx_run_flag -l env -x -a '(set --names -x)=' -d 'Set a variable'
 __sbx_run_flag -l keep-env -x -a '(set --names -x)' -d 'Keep a variable of the caller'
 
-__sbx_run_flag -l memory -x -d 'Most memory (not in this version)'
-__sbx_run_flag -l swap -x -d 'Most swap (not in this version)'
-__sbx_run_flag -l cpus -x -d 'Most processors (not in this version)'
-__sbx_run_flag -l cpu-weight -x -d 'Share of busy processors (not in this version)'
-__sbx_run_flag -l pids -x -d 'Most processes (not in this version)'
+__sbx_run_flag -l memory -x -d 'Most memory of all together'
+__sbx_run_flag -l swap -x -d 'Most swap besides'
+__sbx_run_flag -l cpus -x -d 'Most processor time, 0.5 for half of one'
+__sbx_run_flag -l cpu-weight -x -d 'Share of busy processors'
+__sbx_run_flag -l cpuset -x -d 'The processors to run on'
+__sbx_run_flag -l pids -x -d 'Most processes and threads'
 __sbx_run_flag -l timeout -x -d 'Kill everything after a time'
 __sbx_run_flag -l cpu-time -x -d 'Kill everything after a time of processor time'
 __sbx_run_flag -l rlimit -x -a '$__sbx_run_rlimits=' -d 'A limit of each process'
-__sbx_run_flag -l io-read -x -d 'Most bytes read a second (not in this version)'
-__sbx_run_flag -l io-write -x -d 'Most bytes written a second (not in this version)'
+__sbx_run_flag -l io-read -x -d 'Most to read a second'
+__sbx_run_flag -l io-write -x -d 'Most to write a second'
 __sbx_run_flag -l ksm -d 'Merge equal memory with other sandboxes'
 __sbx_run_flag -a --ksm=deep -d 'The same, without address randomisation'
 
