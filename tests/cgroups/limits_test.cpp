@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <set>
 #include <string>
@@ -149,7 +150,7 @@ TEST_CASE("a limit that is too low for a start is an error, and never the caller
 
 TEST_CASE("a fork bomb has as many processes as it paid for") {
   REQUIRE_LIMITS(.pids = 64);
-  Spec spec = limited("exec 2>/dev/null; b() { b | b & }; b; " + kSpin, {.pids = 24});
+  Spec spec = limited("exec perl -e 'while (1) { fork }'", {.pids = 24});
   spec.rlimits = {{RLIMIT_NPROC, 300, 300}};  // for builds that lack the protection
   Sandbox sandbox = Sandbox::start(spec);
   CHECK(sbx::test::wait_until([&] { return sandbox.statistics().pids_refused.value() > 100; }));
@@ -175,22 +176,26 @@ TEST_CASE("a quarter of a processor is that, whatever tries to have more") {
   const Report report = sandbox.wait_or_kill(seconds(4));
   const double share = cpu_seconds(report) / std::chrono::duration<double>(report.wall).count();
   CHECK(share > 0.2);  // less, where others want both processors, too
-  CHECK(share < 0.25 * 1.05);
+  CHECK(share < 0.25 * (std::getenv("SBX_TEST_SLOW") == nullptr ? 1.05 : 1.2));
 }
 
 TEST_CASE("weights share a busy processor out") {
   REQUIRE_LIMITS(.cpus = 1, .processors = "0");
   Sandbox light = Sandbox::start(limited(kSpin, {.cpu_weight = 100, .processors = "0"}));
   Sandbox heavy = Sandbox::start(limited(kSpin, {.cpu_weight = 300, .processors = "0"}));
-  std::this_thread::sleep_for(seconds(4));  // of work to be compared
   const auto used = [](Sandbox& sandbox) {
     const auto statistics = sandbox.statistics();
     return static_cast<double>((*statistics.cpu_user + *statistics.cpu_system).count());
   };
-  const double of_light = used(light);
-  const double of_both = of_light + used(heavy);
-  CHECK(of_light / of_both > 0.22);
-  CHECK(of_light / of_both < 0.28);
+  const double light_before = used(light);
+  const double heavy_before = used(heavy);
+  std::this_thread::sleep_for(seconds(4));  // of work to be compared
+  const double of_light = used(light) - light_before;
+  const double of_both = of_light + used(heavy) - heavy_before;
+  // An emulated processor is no exact one.
+  const double tolerance = std::getenv("SBX_TEST_SLOW") == nullptr ? 0.03 : 0.08;
+  CHECK(of_light / of_both > 0.25 - tolerance);
+  CHECK(of_light / of_both < 0.25 + tolerance);
 }
 
 TEST_CASE("a limit changed on a running sandbox holds at once") {

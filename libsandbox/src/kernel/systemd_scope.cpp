@@ -51,6 +51,8 @@ bool may_make_groups(const CgroupTree& tree) {
   return ::access(kSystemdRuns, F_OK) < 0 || is_delegated(*v2);
 }
 
+bool is_in_scope(const fs::path& group) { return group.parent_path().extension() == ".scope"; }
+
 #ifdef SBX_HAVE_SYSTEMD
 
 namespace {
@@ -130,10 +132,10 @@ class ScopeRequest {
     sd_.close_unref(bus_);
   }
 
-  void start(const std::vector<int>& pids) {
+  void start(const std::vector<int>& pids, const Limits& limits) {
     // Before the request: the job may be done before its number is known.
     check(sd_.match_signal(bus_, nullptr, kService, kObject, kManager, "JobRemoved", on_job, this));
-    compose(pids);
+    compose(pids, limits);
     sd_bus_error error{};
     const int result = sd_.call(bus_, message_, kPatience, &error, &reply_);
     const std::string said = error.message == nullptr ? "" : error.message;
@@ -156,13 +158,15 @@ class ScopeRequest {
     return 0;
   }
 
-  void compose(const std::vector<int>& pids) {
+  void compose(const std::vector<int>& pids, const Limits& limits) {
     check(sd_.new_method_call(bus_, &message_, kService, kObject, kManager, "StartTransientUnit"));
     check(sd_.append(message_, "ss", name_.c_str(), "fail"));
     check(sd_.open_container(message_, 'a', "(sv)"));
     check(sd_.append(message_, "(sv)", "Description", "s", "a sandbox"));
     check(sd_.append(message_, "(sv)", "Delegate", "b", 1));
     check(sd_.append(message_, "(sv)", "CollectMode", "s", "inactive-or-failed"));
+    append_weight("CPUWeight", limits.cpu_weight);
+    append_weight("IOWeight", limits.io_weight);
     check(sd_.open_container(message_, 'r', "sv"));
     check(sd_.append(message_, "s", "PIDs"));
     check(sd_.open_container(message_, 'v', "au"));
@@ -171,6 +175,11 @@ class ScopeRequest {
     check(sd_.close_container(message_));
     check(sd_.close_container(message_));
     check(sd_.append(message_, "a(sa(sv))", 0));
+  }
+
+  void append_weight(const char* property, const std::optional<std::uint32_t>& weight) {
+    if (!weight) return;
+    check(sd_.append(message_, "(sv)", property, "t", static_cast<std::uint64_t>(*weight)));
   }
 
   void wait() {
@@ -205,15 +214,16 @@ class ScopeRequest {
 
 bool can_ask_systemd() { return ::access(kSystemdRuns, F_OK) == 0; }
 
-void move_to_scope(const std::string& name, const std::vector<int>& pids) {
-  ScopeRequest(name + ".scope").start(pids);
+void move_to_scope(const std::string& name, const std::vector<int>& pids, const Limits& limits) {
+  ScopeRequest(name + ".scope").start(pids, limits);
 }
 
 #else
 
 bool can_ask_systemd() { return false; }
 
-void move_to_scope(const std::string& name, const std::vector<int>& /*pids*/) {
+void move_to_scope(const std::string& name, const std::vector<int>& /*pids*/,
+                   const Limits& /*limits*/) {
   throw SystemError(ENOSYS, fmt::format("cannot start the scope '{}.scope' by systemd", name),
                     "this library was built without systemd");
 }

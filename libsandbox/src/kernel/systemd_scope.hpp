@@ -4,10 +4,12 @@
 // https://systemd.io/CGROUP_DELEGATION.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "kernel/cgroup_tree.hpp"
+#include "sbx/limits.hpp"
 
 namespace sbx::detail {
 
@@ -20,7 +22,10 @@ bool can_ask_systemd();
 
 /// Has the processes moved into a new transient scope, delegated to the caller, by the user's
 /// systemd or, called by root, by the system's. The scope goes when the last process in it has
-/// ended. Throws SystemError.
-void move_to_scope(const std::string& name, const std::vector<int>& pids);
+/// ended. It has the weights of `limits`: its neighbours are other scopes. Throws SystemError.
+void move_to_scope(const std::string& name, const std::vector<int>& pids, const Limits& limits);
+
+/// Whether the group lies in such a scope.
+bool is_in_scope(const std::filesystem::path& group);
 
 }  // namespace sbx::detail

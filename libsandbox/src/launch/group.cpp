@@ -64,11 +64,20 @@ std::optional<Cgroup> enter_scope(const Spec& spec, int pid) {
   // Else the scope, and with it what the group has counted, would go with the sandbox.
   const auto keeper = std::make_shared<IdleProcess>();
   if (keeper->error() != 0) throw SystemError(keeper->error(), "cannot make a process");
-  move_to_scope(fmt::format("sbx-{}-{}", ::getpid(), ++number), {pid, keeper->pid()});
+  move_to_scope(fmt::format("sbx-{}-{}", ::getpid(), ++number), {pid, keeper->pid()}, spec.limits);
   Cgroup group = make_group_in(CgroupTree::of(std::to_string(pid)), spec);
   CgroupMaker::keep(group, keeper);
   group.attach(pid);
   return group;
+}
+
+void change_limits(Cgroup& group, const Limits& limits, Init init) {
+  const bool in_scope = is_in_scope(CgroupMaker::parts(group).front().directory.path());
+  if (in_scope && (limits.cpu_weight || limits.io_weight)) {
+    throw SystemError(ENOTSUP, "cannot change the weights of a running sandbox",
+                      "its neighbours are scopes of systemd's: 'systemctl set-property' does it");
+  }
+  group.set(with_room_for_init(limits, init));
 }
 
 bool limits_memory(const Limits& limits) { return only_memory(limits) != Limits{}; }

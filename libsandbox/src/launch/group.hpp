@@ -26,6 +26,9 @@ std::optional<Cgroup> make_group(const Spec& spec);
 /// child in it; none where `spec` has no limits.
 std::optional<Cgroup> enter_scope(const Spec& spec, int pid);
 
+/// Changes those of a running sandbox. Throws SystemError where they would have no effect, too.
+void change_limits(Cgroup& group, const Limits& limits, Init init);
+
 /// For a child that has executed the init, and before there is any other program.
 void limit_memory(Cgroup& group, const Limits& limits);
 

@@ -310,7 +310,7 @@ void Sandbox::signal(int signal, SignalTarget target) {
 void Sandbox::kill() { state_->kill(); }
 
 void Sandbox::limit(const Limits& limits) {
-  state_->own_group().set(detail::with_room_for_init(limits, state_->init()));
+  detail::change_limits(state_->own_group(), limits, state_->init());
 }
 
 CgroupStatistics Sandbox::statistics() { return state_->own_group().statistics(); }
