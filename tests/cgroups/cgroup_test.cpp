@@ -324,3 +324,55 @@ TEST_CASE("the groups of a process are found") {
   program.type("go\n");
   CHECK(program.wait().status == 0);
 }
+
+TEST_CASE("of a group made in another the inner one is found") {
+  SBX_REQUIRE_CGROUPS(kPids);
+  const auto before = all_cgroups();
+  {
+    Cgroup outer = CgroupMaker::create_unnamed(CgroupTree::of_caller(), {kPids});
+    const std::string found = sbx::test::in_child([&] {
+      outer.attach(::getpid());
+      Cgroup inner = CgroupMaker::create_unnamed(CgroupTree::of_caller(), {kPids});
+      Program program(waiting_shell("true"));
+      inner.attach(program.pid());
+      const auto tree = CgroupTree::of(std::to_string(program.pid()));
+      const bool same = CgroupMaker::find_unnamed(tree)->path(kPids) == inner.path(kPids);
+      program.type("go\n");
+      (void)program.wait();
+      return std::string(same ? "the inner one" : "another");
+    });
+    CHECK(found == "the inner one");
+  }
+  CHECK(sbx::test::wait_until([&] { return all_cgroups() == before; }));
+}
+
+TEST_CASE("pressure and the high mark of memory are told where the kernel knows of them") {
+  SBX_REQUIRE_CGROUPS(kMemory);
+  Cgroup group = CgroupMaker::create_unnamed(CgroupTree::of_caller(), {kMemory});
+  if (group.fd() < 0) SBX_SKIP("needs the hierarchy of version 2");
+  CgroupWatch watch(group, {{.resource = kCpu, .stall = milliseconds(100)}});
+  Program busy(waiting_shell("for i in 1 2 3 4 5 6 7 8; do (while :; do :; done) & done; wait"));
+  group.attach(busy.pid());
+  busy.type("go\n");
+  const auto told = watch.wait(seconds(20));
+  CHECK(std::count(told.begin(), told.end(), CgroupEvent::kPressure) >= 1);
+  group.kill();
+  (void)busy.wait();
+  const auto used = group.statistics();
+  CHECK(used.cpu_pressure.value().some.total.count() > 0);
+
+  const sbx::Limits high{.memory_bytes = 64U << 20, .memory_high_bytes = 8U << 20};
+  if (!CgroupMaker::parts(group)[0].has(kMemory)) {
+    CHECK_THROWS_AS(group.set(high), std::invalid_argument);
+    return;
+  }
+  group.set(high);
+  CgroupWatch memory(group);
+  Program hog(waiting_shell("head -c 24M /dev/zero | tail -c 24M | wc -c"));
+  group.attach(hog.pid());
+  hog.type("go\n");
+  const auto slowed = memory.wait(seconds(20));
+  CHECK(std::count(slowed.begin(), slowed.end(), CgroupEvent::kMemoryHigh) >= 1);
+  group.kill();
+  (void)hog.wait();
+}

@@ -163,33 +163,31 @@ struct Maker {
   std::string_view mark;
 };
 
-/// None for other names.
+/// None for other names; that of a scope of systemd's is one.
 std::optional<Maker> maker_of(std::string_view name) {
-  if (!name.starts_with(kPrefix)) return std::nullopt;
+  if (!name.starts_with(kPrefix) || name.size() == kPrefix.size()) return std::nullopt;
   name.remove_prefix(kPrefix.size());
-  const std::size_t first = std::min(name.find('-'), name.size());
-  const std::size_t second = std::min(name.find('-', first + 1), name.size());
-  const auto pid = detail::parse_unsigned(name.substr(0, first), INT_MAX);
-  if (!pid || *pid == 0) return std::nullopt;
-  return Maker{.pid = static_cast<pid_t>(*pid), .mark = name.substr(second)};
+  const std::size_t dash = std::min(name.find('-'), name.size() - 1);
+  const auto pid = detail::parse_unsigned(name.substr(0, dash), INT_MAX);
+  const std::string_view rest = name.substr(dash + 1);
+  const std::string_view number = rest.substr(0, rest.find('-'));
+  if (!pid || *pid == 0 || !detail::parse_unsigned(number)) return std::nullopt;
+  return Maker{.pid = static_cast<pid_t>(*pid), .mark = rest.substr(number.size())};
 }
 
 /// Whether the group may have been made by a process that is gone: that of its name is, or its
-/// number means nothing here.
-bool may_be_leftover(std::string_view name) {
+/// number means nothing here, where names end with `mark`.
+bool may_be_leftover(std::string_view name, std::string_view mark) {
   const auto maker = maker_of(name);
   if (!maker) return false;
-  return maker->mark != namespace_mark() || (::kill(maker->pid, 0) < 0 && errno == ESRCH);
+  return maker->mark != mark || (::kill(maker->pid, 0) < 0 && errno == ESRCH);
 }
 
-/// The part of `path` that leads to an unnamed group; empty when it leads through none.
-std::filesystem::path to_unnamed(const std::filesystem::path& path) {
-  std::filesystem::path part;
-  for (const auto& name : path) {
-    part /= name;
-    if (maker_of(name.native())) return part;
-  }
-  return {};
+/// The part of `path` that leads to its innermost unnamed group, as a sandbox may be started in
+/// another; empty when it leads through none.
+std::filesystem::path to_unnamed(std::filesystem::path path) {
+  while (path.has_relative_path() && !maker_of(path.filename().native())) path = path.parent_path();
+  return path.has_relative_path() ? path : std::filesystem::path();
 }
 
 /// Removes the group `name` from everywhere, unless somebody holds it or runs in it.
@@ -206,8 +204,9 @@ void remove_leftover(const CgroupTree& tree, const CgroupDirectory& first,
 /// `first`: where a group is made first, and removed last.
 void remove_leftovers(const CgroupTree& tree, const detail::CgroupHierarchy& first) {
   const auto own = CgroupDirectory::open(first.own, first.unified);
+  const std::string mark = namespace_mark();
   for (const std::string& name : own.child_names()) {
-    if (!may_be_leftover(name)) continue;
+    if (!may_be_leftover(name, mark)) continue;
     try {
       remove_leftover(tree, own, name);
     } catch (const SystemError&) {
@@ -217,7 +216,8 @@ void remove_leftovers(const CgroupTree& tree, const detail::CgroupHierarchy& fir
 }
 
 /// Why a limit could not be set, in the words of who gave it.
-[[noreturn]] void refuse_setting(const CgroupSetting& setting, const SystemError& error) {
+[[noreturn]] void refuse_setting(const CgroupSetting& setting, const CgroupDirectory& directory,
+                                 const SystemError& error) {
   const int number = error.code().value();
   std::string cure;
   if (number == EBUSY && setting.controller == Controller::kMemory)
@@ -225,7 +225,10 @@ void remove_leftovers(const CgroupTree& tree, const detail::CgroupHierarchy& fir
   if (number == ENOENT) cure = "this kernel cannot limit that";
   if (number == EINVAL || number == ERANGE) cure = "the kernel does not accept the value";
   if (number == ENODEV) cure = "the device takes no such limit";
-  throw SystemError(number, fmt::format("cannot set the limit '{} {}'", setting.file, setting.text),
+  if (cure.empty()) throw SystemError(error);
+  throw SystemError(number,
+                    fmt::format("cannot set the limit '{}' in '{}'", setting.text,
+                                printable((directory.path() / setting.file).native())),
                     cure);
 }
 
@@ -415,7 +418,7 @@ void Cgroup::set(const Limits& limits) {
       try {
         part->directory.write(setting.file, setting.text);
       } catch (const SystemError& error) {
-        refuse_setting(setting, error);
+        refuse_setting(setting, part->directory, error);
       }
     }
   }

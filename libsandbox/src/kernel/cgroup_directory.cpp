@@ -96,6 +96,16 @@ std::optional<CgroupDirectory> CgroupDirectory::find_child(const std::string& na
   return std::nullopt;
 }
 
+CgroupDirectory CgroupDirectory::find_or_make_child(const std::string& name) const {
+  if (auto child = find_child(name)) return std::move(*child);
+  try {
+    return make_child(name);
+  } catch (const SystemError& error) {
+    if (error.code().value() != EEXIST) throw;
+    return open(path_ / name, unified_);  // another thread was faster
+  }
+}
+
 std::vector<std::string> CgroupDirectory::child_names() const {
   std::vector<std::string> names;
   const UniqueFd again(::openat(fd_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -222,13 +232,12 @@ void CgroupDirectory::enable(const std::vector<Controller>& controllers,
     if (!wanted.empty()) write("cgroup.subtree_control", wanted.substr(1));
     return;
   }
-  auto to = find_child(leaf);
-  if (!to) to = make_child(leaf);
+  const auto to = find_or_make_child(leaf);
   try {
-    move_all_to(*to);
+    move_all_to(to);
     if (!wanted.empty()) write("cgroup.subtree_control", wanted.substr(1));
   } catch (const SystemError&) {
-    to->move_all_to(*this);
+    to.move_all_to(*this);
     (void)remove_child(leaf);
     throw;
   }

@@ -78,6 +78,7 @@ class CgroupDirectory {
   CgroupDirectory(UniqueFd fd, std::filesystem::path path, bool unified)
       : fd_(std::move(fd)), path_(std::move(path)), unified_(unified) {}
 
+  [[nodiscard]] CgroupDirectory find_or_make_child(const std::string& name) const;
   void wait_frozen() const;
   void move_all_to(const CgroupDirectory& leaf) const;
   [[nodiscard]] std::vector<int> all_processes() const;

@@ -142,6 +142,14 @@ std::string describe_group(const Limits& limits) {
   const auto controllers = controllers_of(limits);
   if (controllers.empty()) return text;
   const CgroupTree tree = CgroupTree::of_caller();
+  if (!may_make_groups(tree) && can_ask_systemd()) {
+    for (const Controller controller : controllers) {
+      for (const auto& setting : settings_for(limits, controller, true)) {
+        text += fmt::format("limit: {} '{}' in a scope of systemd's\n", setting.file, setting.text);
+      }
+    }
+    return text;
+  }
   for (const Controller controller : controllers) {
     const CgroupHierarchy& hierarchy = tree.with(controller);
     for (const auto& setting : settings_for(limits, controller, hierarchy.unified)) {
