@@ -18,6 +18,7 @@
 #include "faults/leftover.hpp"
 #include "faults/scenario.hpp"
 #include "faults/tolerated.hpp"
+#include "support/cgroup.hpp"
 #include "support/command.hpp"
 #include "support/process.hpp"
 #include "support/require.hpp"
@@ -200,6 +201,16 @@ TEST_CASE("each system call of sbx-run with a name, an overlay and a report may 
                                  {"--name", "n", "--overlay", ground.path() / "layer", "--report",
                                   ground.path() / "report"}),
                     100);
+}
+
+TEST_CASE("each system call of sbx-run with limits may fail") {
+  const std::string reason = sbx::test::why_no_cgroups(
+      {sbx::Controller::kCpu, sbx::Controller::kMemory, sbx::Controller::kPids});
+  if (!reason.empty()) SBX_SKIP("needs control groups of its own: " + reason);
+  const Ground ground;
+  withstands_faults(
+      ground, faults::tool("limited", ground, {"--memory", "64M", "--cpus", "1", "--pids", "50"}),
+      60);
 }
 
 TEST_CASE("each system call of sbx-run in the background may fail") {

@@ -84,9 +84,12 @@ CgroupDirectory CgroupDirectory::open(const fs::path& path, bool unified) {
 CgroupDirectory CgroupDirectory::make_child(const std::string& name) const {
   if (::mkdirat(fd_.get(), name.c_str(), 0755) < 0)
     refuse(errno, "make the control group", path_ / name);
-  auto child = find_child(name);
-  if (!child) refuse(ENOENT, "open the control group", path_ / name);
-  return std::move(*child);
+  try {
+    return open(path_ / name, unified_);
+  } catch (const SystemError&) {
+    ::unlinkat(fd_.get(), name.c_str(), AT_REMOVEDIR);  // nobody would know of it
+    throw;
+  }
 }
 
 std::optional<CgroupDirectory> CgroupDirectory::find_child(const std::string& name) const {
