@@ -137,6 +137,8 @@ void withstands_faults(const Ground& ground, const Scenario& scenario, std::size
     if (!run.reached) ++not_reached;
   }
 
+  // What the last of them could not remove, a control group say, the next start does.
+  CHECK(traced(scenario).ended.status == 0);
   CHECK(joined(before.left()) == "");
   // Loops that wait go round as often as they need to.
   CHECK(not_reached * 5 <= runs);
