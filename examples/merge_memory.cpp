@@ -46,7 +46,10 @@ int main() try {
   const sbx::ksm::Control ksmd({.run = true, .pages_to_scan = 5000, .sleep_milliseconds = 5});
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   while (!merged(workers[0]) || !merged(workers[1])) {
-    if (std::chrono::steady_clock::now() > deadline) return 77;  // ksmd was busy elsewhere
+    if (std::chrono::steady_clock::now() > deadline) {
+      std::puts("ksmd was busy elsewhere");
+      return 77;
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
 

@@ -7,6 +7,7 @@
 
 #include <fstream>
 
+#include "support/host.hpp"
 #include "support/require.hpp"
 #include "support/sandbox.hpp"
 #include "support/temp_dir.hpp"
@@ -199,6 +200,7 @@ TEST_CASE("a root that is a file is refused") {
 
 TEST_CASE("a throw-away overlay can be written everywhere and leaves nothing") {
   SBX_REQUIRE_ROOT();  // what is root's can be shown as another's by root alone
+  SBX_REQUIRE_HOST_WITH_OTHER_IDS();
   Spec spec;
   spec.root.overlay = Root::Overlay::kDiscard;
   const std::string script =
@@ -212,6 +214,7 @@ TEST_CASE("a throw-away overlay can be written everywhere and leaves nothing") {
 
 TEST_CASE("an overlay that is kept shows its changes the next time") {
   SBX_REQUIRE_ROOT();
+  SBX_REQUIRE_HOST_WITH_OTHER_IDS();
   const TempDir layer;
   Spec spec;
   spec.root.overlay = Root::Overlay::kKeep;

@@ -30,7 +30,7 @@ namespace {
 /// A mount that is shared, as systemd has all of them, in a mount namespace of the calling process.
 void share_mount(const fs::path& place) {
   if (::unshare(CLONE_NEWNS) < 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) ||
-      ::mount("none", place.c_str(), "tmpfs", 0, "mode=0755") < 0 ||
+      ::mount(place.c_str(), place.c_str(), nullptr, MS_BIND, nullptr) < 0 ||
       ::mount(nullptr, place.c_str(), nullptr, MS_SHARED, nullptr) < 0)
     throw std::system_error(errno, std::system_category(), "cannot share a mount");
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "support/child.hpp"
+#include "support/host.hpp"
 #include "support/ordinary_user.hpp"
 #include "support/require.hpp"
 #include "support/sandbox.hpp"
@@ -33,6 +34,7 @@ sbx::Spec kept_in(const fs::path& layer) {
 // shared mapping, which takes no bit away
 TEST_CASE("a set-user-id file in a kept layer is out of other users' reach") {
   SBX_REQUIRE_ROOT();
+  SBX_REQUIRE_HOST_WITH_OTHER_IDS();
   const TempDir layer;
   ::chmod(layer.path().c_str(), 0755);
   REQUIRE(output_of("touch /usr/bin/su && echo copied", kept_in(layer.path())) == "copied\n");
@@ -52,6 +54,7 @@ TEST_CASE("a set-user-id file in a kept layer is out of other users' reach") {
 // the number of the sandbox's user is somebody's outside
 TEST_CASE("the parts of a kept layer are the caller's outside, and no local user's") {
   SBX_REQUIRE_ROOT();
+  SBX_REQUIRE_HOST_WITH_OTHER_IDS();
   const TempDir layer;
   REQUIRE(output_of("echo x > /usr/lib/x; echo made", kept_in(layer.path())) == "made\n");
   for (const char* part : {"usr", "root"}) {
