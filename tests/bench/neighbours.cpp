@@ -32,10 +32,16 @@ constexpr const char* kServer =
 struct Hog {
   const char* name;
   const char* script;
+  const char* processors = "";
 };
 
+constexpr const char* kFourThatCompute =
+    "for i in 1 2 3; do (while :; do :; done) & done; while :; do :; done";
+
 constexpr Hog kHogs[] = {
-    {"four that compute", "for i in 1 2 3; do (while :; do :; done) & done; while :; do :; done"},
+    {"one that computes", "while :; do :; done"},
+    {"four that compute", kFourThatCompute},
+    {"four that compute, held on one processor", kFourThatCompute, "0"},
     {"all memory, again and again", "while :; do tail /dev/zero; done"},
     {"a fork bomb", "b() { b | b & }; b; while :; do b; done"},
     {"writing to the disk",
@@ -115,7 +121,9 @@ Section measure_neighbours(const Scale& scale) {
     std::vector<double> beside;
     for (int turn = 0; turn < kTurns; ++turn) {
       client.ask(asked, alone);
-      const Sandbox other = Sandbox::start(tenant(own, {"sh", "-c", hog.script}));
+      Spec spec = tenant(own, {"sh", "-c", hog.script});
+      spec.limits.processors = hog.processors;
+      const Sandbox other = Sandbox::start(spec);
       client.ask(asked, beside);
     }
     grid.rows.push_back(row_of(fmt::format("alone, before {}", hog.name), alone, alone));

@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,13 +15,16 @@
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <set>
 #include <string>
 #include <thread>
 
+#include "sbx/cgroup.hpp"
 #include "sbx/error.hpp"
 #include "sbx/sandbox.hpp"
 #include "support/cgroup.hpp"
+#include "support/child.hpp"
 #include "support/process.hpp"
 #include "support/require.hpp"
 #include "support/sandbox.hpp"
@@ -196,6 +200,66 @@ TEST_CASE("weights share a busy processor out") {
   const double tolerance = std::getenv("SBX_TEST_SLOW") == nullptr ? 0.03 : 0.08;
   CHECK(of_light / of_both > 0.25 - tolerance);
   CHECK(of_light / of_both < 0.25 + tolerance);
+}
+
+TEST_CASE("a device is written to and read no faster than its limit") {
+  constexpr std::uint64_t kRate = 4 * kMiB;
+  const sbx::test::TempDir folder;
+  const sbx::IoLimit limit{
+      .device = folder.path(), .read_bytes_per_second = kRate, .write_bytes_per_second = kRate};
+  REQUIRE_LIMITS(.io = {limit});
+  const auto moves = [&](const std::string& script) {
+    Spec spec = limited(script, {.io = {limit}});
+    spec.mounts.push_back(sbx::Bind{.source = folder.path(), .target = "/data"});
+    spec.user = sbx::User{.uid = 0, .gid = 0};
+    const Report report = Sandbox::start(spec).wait();
+    CHECK(report.status == 0);
+    CHECK(report.wall >= milliseconds(1500));  // two seconds' worth, less what may come at once
+    return report;
+  };
+
+  const Report writer = moves("dd if=/dev/zero of=/data/x bs=1M count=8 oflag=direct 2> /dev/null");
+  CHECK(writer.io_write_bytes.value() >= 8 * kMiB);
+  const Report reader = moves("dd if=/data/x of=/dev/null bs=1M iflag=direct 2> /dev/null");
+  CHECK(reader.io_read_bytes.value() >= 8 * kMiB);
+}
+
+TEST_CASE("the weight of input and output is what was asked for") {
+  REQUIRE_LIMITS(.io_weight = 50);
+  const std::string read = "cd /sys/fs/cgroup; cat io.weight blkio/blkio.bfq.weight 2> /dev/null";
+  const std::string weight = sbx::run(limited(read, {.io_weight = 50})).out;
+  CHECK(weight.substr(weight.find_first_of("0123456789")) == "50\n");
+}
+
+TEST_CASE("huge pages are no more than their limit") {
+  constexpr std::uint64_t kPage = 2 * kMiB;
+  const fs::path reserved = "/proc/sys/vm/nr_hugepages";
+  const auto reserve = [&](const std::string& number) { std::ofstream(reserved) << number; };
+  const Limits limits{.hugetlb = {{.page_bytes = kPage, .bytes = kPage}}};
+  SBX_REQUIRE_ROOT();
+  REQUIRE_LIMITS(.hugetlb = limits.hugetlb);
+  std::string before;
+  std::getline(std::ifstream(reserved) >> std::ws, before);
+  reserve(std::to_string(std::stoi(before) + 4));
+  auto group =
+      sbx::Cgroup::create("sbx-huge-" + std::to_string(::getpid()), {sbx::Controller::kHugetlb});
+  group.set(limits);
+
+  const std::string said = sbx::test::in_child([&] {
+    group.attach(::getpid());
+    const auto take = [](std::size_t pages) {
+      void* memory = ::mmap(nullptr, pages * kPage, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+      if (memory == MAP_FAILED) return std::string("unmapped ");
+      const bool taken = ::madvise(memory, pages * kPage, MADV_POPULATE_WRITE) == 0;
+      ::munmap(memory, pages * kPage);
+      return std::string(taken ? "taken " : "refused ");
+    };
+    return take(1) + take(2) + take(1);
+  });
+
+  reserve(before);
+  CHECK(said == "taken refused taken ");
 }
 
 TEST_CASE("a limit changed on a running sandbox holds at once") {
