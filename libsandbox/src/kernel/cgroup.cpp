@@ -103,14 +103,8 @@ std::vector<Wanted> wanted_in(const CgroupTree& tree, const std::vector<Controll
 
 /// The process's group in `hierarchy`, with what controllers it has.
 CgroupPart existing_part(const detail::CgroupHierarchy& hierarchy) {
-  using enum Controller;
-  CgroupPart part{CgroupDirectory::open(hierarchy.own, hierarchy.unified),
-                  std::nullopt,
-                  {},
-                  hierarchy.controllers};
-  for (const Controller controller : {kCpu, kCpuset, kHugetlb, kIo, kMemory, kPids}) {
-    if (CgroupTree::has(hierarchy, controller)) part.controllers.push_back(controller);
-  }
+  CgroupPart part{CgroupDirectory::open(hierarchy.own, hierarchy.unified), std::nullopt,
+                  CgroupTree::controllers_in(hierarchy), hierarchy.controllers};
   part.freezer = !hierarchy.unified && hierarchy.has("freezer");
   return part;
 }

@@ -118,6 +118,13 @@ void add_mounted(const MountLine& mount, const std::map<std::string, std::string
   found.push_back(std::move(hierarchy));
 }
 
+/// Whether the process's group in `hierarchy` has `controller`.
+bool offers(const CgroupHierarchy& hierarchy, Controller controller) {
+  if (!hierarchy.unified) return hierarchy.has(name_in_v1(controller));
+  const auto offered = split(first_line_of(hierarchy.own / "cgroup.controllers"), ' ');
+  return std::find(offered.begin(), offered.end(), to_string(controller)) != offered.end();
+}
+
 }  // namespace
 
 bool CgroupHierarchy::has(std::string_view controller) const {
@@ -151,15 +158,18 @@ const CgroupHierarchy* CgroupTree::unified() const {
   return mounted ? &hierarchies_.front() : nullptr;
 }
 
-bool CgroupTree::has(const CgroupHierarchy& hierarchy, Controller controller) {
-  if (!hierarchy.unified) return hierarchy.has(name_in_v1(controller));
-  const auto offered = split(first_line_of(hierarchy.own / "cgroup.controllers"), ' ');
-  return std::find(offered.begin(), offered.end(), to_string(controller)) != offered.end();
+std::vector<Controller> CgroupTree::controllers_in(const CgroupHierarchy& hierarchy) {
+  using enum Controller;
+  std::vector<Controller> found;
+  for (const Controller controller : {kCpu, kCpuset, kHugetlb, kIo, kMemory, kPids}) {
+    if (offers(hierarchy, controller)) found.push_back(controller);
+  }
+  return found;
 }
 
 const CgroupHierarchy& CgroupTree::with(Controller controller) const {
   for (const CgroupHierarchy& hierarchy : hierarchies_) {
-    if (!hierarchy.unified && has(hierarchy, controller)) return hierarchy;
+    if (!hierarchy.unified && offers(hierarchy, controller)) return hierarchy;
   }
   const CgroupHierarchy* v2 = unified();
   if (v2 == nullptr) {
@@ -168,7 +178,7 @@ const CgroupHierarchy& CgroupTree::with(Controller controller) const {
         fmt::format("cannot find the control groups' controller '{}'", to_string(controller)),
         "its hierarchy is not mounted");
   }
-  if (has(*v2, controller)) return *v2;
+  if (offers(*v2, controller)) return *v2;
   const std::string offered = first_line_of(v2->own / "cgroup.controllers");
   throw SystemError(
       ENOENT,

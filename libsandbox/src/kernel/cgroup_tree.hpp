@@ -37,8 +37,8 @@ class CgroupTree {
   /// The one that has `controller`. Throws SystemError where none has it.
   [[nodiscard]] const CgroupHierarchy& with(Controller controller) const;
 
-  /// Whether the process's group in `hierarchy`, one of these, has `controller`.
-  [[nodiscard]] static bool has(const CgroupHierarchy& hierarchy, Controller controller);
+  /// What the process's group in `hierarchy`, one of these, has.
+  [[nodiscard]] static std::vector<Controller> controllers_in(const CgroupHierarchy& hierarchy);
 
   [[nodiscard]] const std::vector<CgroupHierarchy>& hierarchies() const { return hierarchies_; }
 

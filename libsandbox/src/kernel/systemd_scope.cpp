@@ -4,6 +4,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "sys/error.hpp"
@@ -41,12 +42,20 @@ bool is_delegated(const CgroupHierarchy& hierarchy) {
   return true;  // the tree's root, as in a container
 }
 
+bool limits_by_version_1(const CgroupTree& tree) {
+  return std::any_of(tree.hierarchies().begin(), tree.hierarchies().end(),
+                     [](const CgroupHierarchy& hierarchy) {
+                       return !hierarchy.unified && !CgroupTree::controllers_in(hierarchy).empty();
+                     });
+}
+
 }  // namespace
 
 bool may_make_groups(const CgroupTree& tree) {
   const CgroupHierarchy* v2 = tree.unified();
-  // With version 1 there is no delegation: who may write may make groups.
-  if (v2 == nullptr || tree.hierarchies().size() > 1) return true;
+  // With version 1 there is no delegation: who may write may make groups. One that has nothing to
+  // limit, such as the net_cls that a VPN mounts, makes no such host.
+  if (v2 == nullptr || limits_by_version_1(tree)) return true;
   if (::access(v2->own.c_str(), W_OK) < 0) return false;
   return ::access(kSystemdRuns, F_OK) < 0 || is_delegated(*v2);
 }
