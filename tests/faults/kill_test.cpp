@@ -19,6 +19,7 @@
 
 #include "faults/leftover.hpp"
 #include "faults/scenario.hpp"
+#include "support/cgroup.hpp"
 #include "support/process.hpp"
 #include "support/require.hpp"
 
@@ -206,6 +207,8 @@ void withstands_kills(const Ground& ground, const Scenario& scenario, std::size_
     ++runs;
   }
 
+  // A control group without a maker is the next start's to remove.
+  CHECK(end_of(start(scenario.start)) == 0);
   CHECK(faults::joined(before.left()) == "");
   std::printf("%s: %zu kills\n", scenario.name.c_str(), runs);
 }
@@ -221,6 +224,16 @@ TEST_CASE("a kill at any system call of the library leaves nothing") {
 TEST_CASE("a kill at any system call of sbx-run leaves nothing") {
   const Ground ground;
   withstands_kills(ground, faults::tool("named", ground, {"--name", "n"}), 50);
+}
+
+TEST_CASE("what a kill at any system call of sbx-run with limits leaves, the next start removes") {
+  const std::string reason = sbx::test::why_no_cgroups(
+      {sbx::Controller::kCpu, sbx::Controller::kMemory, sbx::Controller::kPids});
+  if (!reason.empty()) SBX_SKIP("needs control groups of its own: " + reason);
+  const Ground ground;
+  withstands_kills(
+      ground, faults::tool("limited", ground, {"--memory", "64M", "--cpus", "1", "--pids", "50"}),
+      60);
 }
 
 TEST_CASE("a kill at any system call of sbx-run with a network leaves nothing") {
