@@ -124,7 +124,7 @@ class Target {
 };
 
 /// Attaches `mount` to the step's target.
-long finish(Tree& tree, const Step& step, long mount) noexcept {
+long attach_to_target(Tree& tree, const Step& step, long mount) noexcept {
   const Fd mounted(mount);
   if (!mounted.ok()) return mounted.error();
   const Target target(tree, step);
@@ -148,41 +148,43 @@ long own(int directory, const char* name, const Step& step) noexcept {
   return raw::fchownat(directory, name, step.uid, step.gid, AT_SYMLINK_NOFOLLOW);
 }
 
-long make_directory(Tree& tree, const Step& step) noexcept {
+/// Makes the step's target by `maker`, which gets the directory that it is made in and its name
+/// there. What is there already will do.
+template <typename Maker>
+long make(Tree& tree, const Step& step, Maker maker) noexcept {
   const char* name = nullptr;
   const long parent = open_parent(tree, step, &name);
   if (parent < 0) return parent;
-  const int directory = static_cast<int>(parent);
-  const long result = raw::mkdirat(directory, name, step.mode);
-  if (result == -EEXIST) return 0;
-  return result < 0 ? result : own(directory, name, step);
+  const long result = maker(static_cast<int>(parent), name);
+  return result == -EEXIST ? 0 : result;
+}
+
+long make_directory(Tree& tree, const Step& step) noexcept {
+  return make(tree, step, [&](int parent, const char* name) noexcept {
+    const long result = raw::mkdirat(parent, name, step.mode);
+    return result < 0 ? result : own(parent, name, step);
+  });
 }
 
 long make_file(Tree& tree, const Step& step) noexcept {
-  const char* name = nullptr;
-  const long parent = open_parent(tree, step, &name);
-  if (parent < 0) return parent;
-  const int directory = static_cast<int>(parent);
-  const Fd file(raw::openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                            step.mode));
-  if (file.error() == -EEXIST) return 0;
-  if (!file.ok()) return file.error();
-  std::size_t written = 0;
-  while (written < step.size) {
-    const long result = raw::write(file.get(), step.text + written, step.size - written);
-    if (result < 0) return result;
-    written += static_cast<std::size_t>(result);
-  }
-  return own(directory, name, step);
+  return make(tree, step, [&](int parent, const char* name) noexcept -> long {
+    const Fd file(
+        raw::openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, step.mode));
+    if (!file.ok()) return file.error();
+    std::size_t written = 0;
+    while (written < step.size) {
+      const long result = raw::write(file.get(), step.text + written, step.size - written);
+      if (result < 0) return result;
+      written += static_cast<std::size_t>(result);
+    }
+    return own(parent, name, step);
+  });
 }
 
 long make_symlink(Tree& tree, const Step& step) noexcept {
-  const char* name = nullptr;
-  const long parent = open_parent(tree, step, &name);
-  if (parent < 0) return parent;
-  const int directory = static_cast<int>(parent);
-  const long result = raw::symlinkat(step.text, directory, name);
-  return result == -EEXIST ? 0 : result;
+  return make(tree, step, [&](int parent, const char* name) noexcept {
+    return raw::symlinkat(step.text, parent, name);
+  });
 }
 
 /// A copy of the mount of the device `path`, once it is certain that it is that device.
@@ -200,17 +202,16 @@ long open_device(int directory, const char* path, std::uint64_t device) noexcept
 long mount_filesystem(Tree& tree, const Step& step) noexcept {
   const long mount = new_filesystem(step.text, step.options, step.option_count, step.attributes);
   tree.absent = mount == -ENODEV;
-  return finish(tree, step, mount);
+  return attach_to_target(tree, step, mount);
 }
 
 long make_device(Tree& tree, const Step& step) noexcept {
-  const char* name = nullptr;
-  const long parent = open_parent(tree, step, &name);
-  if (parent < 0) return parent;
-  const long result = raw::mknodat(static_cast<int>(parent), name, S_IFREG | 0644, 0);
-  if (result < 0 && result != -EEXIST) return result;
+  const long result = make(tree, step, [](int parent, const char* name) noexcept {
+    return raw::mknodat(parent, name, S_IFREG | 0644, 0);
+  });
+  if (result < 0) return result;
   const long device = open_device(AT_FDCWD, step.text, step.source.device);
-  return finish(tree, step, with_attributes(step, device));
+  return attach_to_target(tree, step, with_attributes(step, device));
 }
 
 /// A copy of the mount of what `from` is inside.
@@ -220,10 +221,13 @@ long copy_inside(const Tree& tree, const Step& step, const char* from, unsigned 
   return source.ok() ? raw::open_tree(source.get(), "", kCloneTree | below) : source.error();
 }
 
-long mount_inside(Tree& tree, const Step& step, const char* from, unsigned below) noexcept {
-  const long copy = copy_inside(tree, step, from, below);
-  if (from == step.target) noted(tree, copy);
-  return finish(tree, step, with_attributes(step, copy));
+long show_elsewhere(Tree& tree, const Step& step) noexcept {
+  return attach_to_target(tree, step, with_attributes(step, copy_inside(tree, step, step.text, 0)));
+}
+
+long make_read_only(Tree& tree, const Step& step) noexcept {
+  const long copy = noted(tree, copy_inside(tree, step, step.target, AT_RECURSIVE));
+  return attach_to_target(tree, step, with_attributes(step, copy));
 }
 
 /// An empty read-only directory, mounted nowhere yet. All that are hidden share one.
@@ -253,7 +257,8 @@ long mask(Tree& tree, const Step& step) noexcept {
 long cover_with_overlay(Tree& tree, const Step& step) noexcept {
   const Fd lower(open_inside(tree.root, step.target, O_PATH, step.reach));
   if (!lower.ok()) return lower.error();
-  return finish(tree, step, with_attributes(step, new_overlay(tree, lower.get(), step.text)));
+  return attach_to_target(tree, step,
+                          with_attributes(step, new_overlay(tree, lower.get(), step.text)));
 }
 
 long write_sysctl(Tree& tree, const Step& step) noexcept {
@@ -379,17 +384,17 @@ long take_step(Tree& tree, const Step& step) noexcept {
     case StepKind::kFilesystem:
       return mount_filesystem(tree, step);
     case StepKind::kBind:
-      return finish(tree, step, with_attributes(step, open_source(step.source)));
+      return attach_to_target(tree, step, with_attributes(step, open_source(step.source)));
     case StepKind::kDevice:
       return make_device(tree, step);
     case StepKind::kInside:
-      return mount_inside(tree, step, step.text, 0);
+      return show_elsewhere(tree, step);
     case StepKind::kOverlay:
       return cover_with_overlay(tree, step);
     case StepKind::kMask:
       return mask(tree, step);
     case StepKind::kReadOnly:
-      return mount_inside(tree, step, step.target, AT_RECURSIVE);
+      return make_read_only(tree, step);
     case StepKind::kSysctl:
       return write_sysctl(tree, step);
   }
