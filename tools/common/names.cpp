@@ -6,7 +6,6 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include <stdexcept>
 
 #include "sys/error.hpp"
+#include "sys/socket_address.hpp"
 
 namespace tools {
 namespace {
@@ -51,10 +51,7 @@ UniqueFd open_folder(const std::filesystem::path& folder) {
 bool is_listening(const UniqueFd& folder) {
   const UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return true;
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::string path = fmt::format("/proc/self/fd/{}/init.sock", folder.get());
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  const auto address = sbx::detail::address_in(folder.get(), "init.sock").value();
   const int result =
       ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
   return result == 0 || (errno != ECONNREFUSED && errno != ENOENT);

@@ -33,6 +33,31 @@ UniqueFd take_descriptor(msghdr& message) {
   return taken;
 }
 
+/// What recvmsg(2) has brought: its result, and the descriptor that came along.
+struct Message {
+  ssize_t size;
+  bool whole;
+  UniqueFd fd;
+};
+
+Message receive(int socket, void* data, std::size_t size, int flags) {
+  iovec part{.iov_base = data, .iov_len = size};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control;
+  header.msg_controllen = sizeof control;
+  ssize_t received = 0;
+  do {
+    received = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | flags);
+  } while (received < 0 && errno == EINTR);
+  if (received < 0) return {.size = received, .whole = false, .fd = {}};
+  return {.size = received,
+          .whole = (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0,
+          .fd = take_descriptor(header)};
+}
+
 }  // namespace
 
 SocketPair make_socket_pair() {
@@ -82,26 +107,23 @@ bool wait_readable(std::initializer_list<int> fds, std::chrono::milliseconds tim
 std::optional<ReceivedEvent> receive_event(int socket, std::chrono::milliseconds timeout) {
   if (!wait_readable({socket}, timeout)) return std::nullopt;
   ReceivedEvent received;
-  iovec part{.iov_base = &received.event, .iov_len = sizeof received.event};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-  msghdr header{};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  header.msg_control = control;
-  header.msg_controllen = sizeof control;
-  ssize_t size = 0;
-  do {
-    size = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
-  } while (size < 0 && errno == EINTR);
-
-  if (size < 0) throw_errno("cannot hear the sandbox's init");
-  received.fd = take_descriptor(header);
-  if (size == 0) throw SystemError(ECONNRESET, "cannot hear the sandbox's init");
-  const bool whole = (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
-  if (!whole || size != sizeof received.event || received.event.magic != child::kProtocolMagic) {
+  Message message = receive(socket, &received.event, sizeof received.event, 0);
+  if (message.size < 0) throw_errno("cannot hear the sandbox's init");
+  if (message.size == 0) throw SystemError(ECONNRESET, "cannot hear the sandbox's init");
+  if (!message.whole || message.size != sizeof received.event ||
+      received.event.magic != child::kProtocolMagic) {
     throw SystemError(EBADMSG, "cannot understand the sandbox's init");
   }
+  received.fd = std::move(message.fd);
   return received;
+}
+
+UniqueFd receive_terminal(int socket) {
+  char byte = 0;
+  Message message = receive(socket, &byte, sizeof byte, MSG_DONTWAIT);
+  if (message.size < 0) throw_errno("cannot receive the terminal");
+  if (!message.fd) throw SystemError(EBADMSG, "cannot receive the terminal");
+  return std::move(message.fd);
 }
 
 ReceivedEvent expect(child::EventKind kind, int socket, const Command& command) {

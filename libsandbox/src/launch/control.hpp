@@ -33,6 +33,9 @@ struct ReceivedEvent {
 /// nonsense.
 std::optional<ReceivedEvent> receive_event(int socket, std::chrono::milliseconds timeout);
 
+/// The master side of a program's terminal, which it has sent before it executed.
+UniqueFd receive_terminal(int socket);
+
 /// Waits until one of `fds` (negative ones never) is readable or hung up, at most for `timeout`
 /// (below zero: for ever). True when one is.
 bool wait_readable(std::initializer_list<int> fds, std::chrono::milliseconds timeout);

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "launch/control.hpp"
@@ -12,6 +11,7 @@
 #include "sbx/namespace.hpp"
 #include "sys/error.hpp"
 #include "sys/raw.hpp"
+#include "sys/socket_address.hpp"
 
 namespace sbx::detail {
 namespace {
@@ -48,15 +48,12 @@ UniqueFd connect_to(int folder, const std::filesystem::path& path) {
     refuse(path, "it is no socket of the caller's");
   UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   if (!socket) throw_errno("cannot make a socket");
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::string by_folder = fmt::format("/proc/self/fd/{}/{}", folder, name);
-  if (by_folder.size() >= sizeof address.sun_path) {
+  const auto address = address_in(folder, name);
+  if (!address) {
     throw SystemError(ENAMETOOLONG,
                       fmt::format("cannot enter the sandbox at '{}'", printable(path.native())));
   }
-  by_folder.copy(address.sun_path, by_folder.size());
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) < 0) {
     throw_errno("cannot enter the sandbox at '{}'", printable(path.native()));
   }
   return socket;

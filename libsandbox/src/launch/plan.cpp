@@ -144,6 +144,11 @@ void check_spec(const Spec& spec) {
   }
 }
 
+/// A terminal takes the place of the standard three.
+bool is_passed(const PassedFd& fd, const Command& command) {
+  return !command.terminal || fd.inner > 2;
+}
+
 std::uint64_t namespaces_for(const Spec& spec, const Identity& identity) {
   using enum NamespaceKind;
   std::uint64_t flags =
@@ -250,15 +255,14 @@ ProgramParts command_parts(const Command& command, const Occupant& occupant) {
     parts.workdir = std::filesystem::current_path(ignored).native();
   }
   for (const PassedFd& fd : command.fds) {
-    // A terminal takes the place of the standard three.
-    if (!command.terminal || fd.inner > 2) parts.inner_fds.push_back(fd.inner);
+    if (is_passed(fd, command)) parts.inner_fds.push_back(fd.inner);
   }
   return parts;
 }
 
 void append_passed(const Command& command, std::vector<int>& fds) {
   for (const PassedFd& fd : command.fds) {
-    if (!command.terminal || fd.inner > 2) fds.push_back(fd.outer);
+    if (is_passed(fd, command)) fds.push_back(fd.outer);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "launch/child/setup.hpp"
+#include "launch/id_view.hpp"
 #include "launch/identity.hpp"
 #include "launch/program_block.hpp"
 #include "launch/step_list.hpp"
@@ -15,25 +16,6 @@
 #include "sbx/spec.hpp"
 
 namespace sbx::detail {
-
-/// How the ids of a file system are shown inside.
-enum class IdView {
-  kSame,     ///< the sandbox's own numbers
-  kSwapped,  ///< the same, but what is root's belongs to the program's user, and the other way
-             ///< round
-  kOwner,    ///< the owner of the tree becomes the program's user; nobody else has a number
-};
-
-/// A detached tree whose ids are shown through a map, once the sandbox's maps are known.
-struct IdMappedTree {
-  int fd = -1;
-  std::string path{};
-  IdView view = IdView::kSame;
-  std::uint32_t uid = 0;  ///< for IdView::kOwner
-  std::uint32_t gid = 0;
-  std::uint64_t attributes = 0;  ///< MOUNT_ATTR_* that it gets in the same stroke
-  bool required = false;         ///< a file system that cannot do it is an error
-};
 
 /// A Spec made ready: everything opened, read and laid out that the child will need, which then
 /// only walks along it. Its parts point to each other, so it stays where it is.

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "launch/control.hpp"
+#include "launch/control_socket.hpp"
 #include "launch/failure.hpp"
 #include "launch/find.hpp"
 #include "launch/group.hpp"
@@ -57,7 +58,7 @@ struct Sandbox::State {
   int pid = -1;
   UniqueFd control;  // none without an init
   UniqueFd terminal;
-  detail::ControlSocket listening;
+  detail::ControlSocket listening;   // whose path goes last
   std::optional<Cgroup> group;       // with the sandbox's limits
   std::optional<Cgroup> main_share;  // of it, for the program of exec_main()
   detail::Occupant occupant;
@@ -71,14 +72,11 @@ struct Sandbox::State {
 };
 
 Sandbox::State::~State() {
-  if (owned && !report) {
+  if (owned && pidfd && !report) {
     kill();
     int status = 0;
     rusage usage{};
     reap(status, usage);
-  }
-  if (owned && listening.directory) {
-    ::unlinkat(listening.directory.get(), listening.name.c_str(), 0);
   }
 }
 
@@ -177,13 +175,10 @@ Sandbox Sandbox::start(const Spec& spec) {
   detail::compile(spec, plan);
   auto state = std::make_unique<State>();
   if (!spec.control_socket.empty()) {
-    state->listening = detail::bind_control_socket(spec.control_socket);
-    state->report = Report{};  // nothing to kill yet, should the start fail
+    state->listening = detail::ControlSocket::bind(spec.control_socket);
   }
-  detail::Started started =
-      detail::start_child(plan, spec, state->listening.socket ? state->listening.socket.get() : -1);
-  state->report.reset();
-  state->listening.socket.reset();
+  detail::Started started = detail::start_child(plan, spec, state->listening.fd());
+  state->listening.close();
   state->pidfd = std::move(started.pidfd);
   state->pid = started.pid;
   state->control = std::move(started.control);
@@ -326,6 +321,7 @@ void Sandbox::release() {
   for (auto* group : {&state_->group, &state_->main_share}) {
     if (*group) (*group)->release();  // the next start of this caller removes it, once it is empty
   }
+  state_->listening.release();
   state_->owned = false;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The caller's side of a start: clone, the plan of the root, id maps, and waiting until the child
-// has executed.
+// The caller's side of a start: clone, the plan of the root, and waiting until the child has
+// executed.
 //
 // The child shares the caller's memory (CLONE_VM) until it executes, so that the cost does not grow
 // with the caller; it runs on a stack of its own and touches nothing but its child::Start. It makes
@@ -15,14 +15,10 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -33,8 +29,8 @@
 #include "launch/effective_user.hpp"
 #include "launch/failure.hpp"
 #include "launch/group.hpp"
+#include "launch/id_view.hpp"
 #include "launch/init_image.hpp"
-#include "sbx/namespace.hpp"
 #include "sys/error.hpp"
 #include "sys/raw.hpp"
 #include "sys/signals_blocked.hpp"
@@ -177,77 +173,6 @@ UniqueFd make_init_file() {
   return file;
 }
 
-/// `map` with the numbers inside of `a` and `b` exchanged.
-IdMap with_swapped(const IdMap& map, std::uint32_t a, std::uint32_t b) {
-  IdMap swapped;
-  for (const IdRange& range : map) {
-    std::uint32_t next = range.inside;
-    const std::uint32_t end = range.inside + range.count;
-    const auto add_until = [&](std::uint32_t stop) {
-      if (stop <= next) return;
-      swapped.push_back({next, range.outside + (next - range.inside), stop - next});
-      next = stop;
-    };
-    for (const std::uint32_t single : {std::min(a, b), std::max(a, b)}) {
-      if (single < next || single >= end) continue;
-      add_until(single);
-      const std::uint32_t shown = single == a ? b : a;
-      swapped.push_back({shown, range.outside + (single - range.inside), 1});
-      ++next;
-    }
-    add_until(end);
-  }
-  return swapped;
-}
-
-/// A user namespace whose maps show the tree's ids as its view says, other than the sandbox's.
-Namespace namespace_for(const IdMappedTree& tree, const Identity& identity) {
-  if (tree.view == IdView::kSwapped) {
-    return Namespace::create_user(with_swapped(identity.uids, 0, identity.user.uid),
-                                  with_swapped(identity.gids, 0, identity.user.gid));
-  }
-  const auto uid = map_to_outside(identity.uids, identity.user.uid).value();
-  const auto gid = map_to_outside(identity.gids, identity.user.gid).value();
-  return Namespace::create_user({{.inside = tree.uid, .outside = uid, .count = 1}},
-                                {{.inside = tree.gid, .outside = gid, .count = 1}});
-}
-
-/// Private, too: see child::set_attributes().
-long change_tree(const IdMappedTree& tree, std::uint64_t attributes, int user_namespace) {
-  mount_attr change{.attr_set = attributes,
-                    .attr_clr = 0,
-                    .propagation = MS_PRIVATE,
-                    .userns_fd = static_cast<std::uint64_t>(user_namespace)};
-  return raw::mount_setattr(tree.fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof change);
-}
-
-void map_tree(const IdMappedTree& tree, const Namespace& view) {
-  long result = change_tree(tree, tree.attributes | MOUNT_ATTR_IDMAP, view.fd());
-  const bool incapable = result == -EINVAL || result == -EPERM;  // as many file systems are
-  if (result < 0 && (tree.required || !incapable)) {
-    throw SystemError(
-        static_cast<int>(-result),
-        fmt::format("cannot show '{}' with the sandbox's ids", printable(tree.path)),
-        incapable ? "its file system cannot do it: bind it read-only, or use the host's ids" : "");
-  }
-  if (result < 0) result = change_tree(tree, tree.attributes, 0);
-  check(result, "cannot change the mount of '{}'", printable(tree.path));
-}
-
-void apply_id_maps(const Plan& plan, int pid) {
-  if (!plan.identity.user_namespace) return;
-  write_id_maps(pid, plan.identity.uids, plan.identity.gids);
-  if (plan.id_mapped.empty()) return;
-  const Namespace own = Namespace::of(pid, NamespaceKind::kUser);
-  for (const IdMappedTree& tree : plan.id_mapped) {
-    if (tree.view == IdView::kSame) {
-      map_tree(tree, own);
-    } else {
-      map_tree(tree, namespace_for(tree, plan.identity));
-    }
-  }
-}
-
 /// By which the child enters its groups of version 1; that of version 2 it is born in.
 std::vector<int> open_entrances(Plan& plan) {
   std::vector<int> numbers;
@@ -273,50 +198,17 @@ void queue_requests(Plan& plan, const Spec& spec, int control) {
   send_request(control, {.kind = child::RequestKind::kMain}, fds);
 }
 
-UniqueFd receive_terminal(int socket) {
-  char byte = 0;
-  iovec part{.iov_base = &byte, .iov_len = 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-  msghdr header{};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  header.msg_control = control;
-  header.msg_controllen = sizeof control;
-  if (::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) < 0) {
-    throw_errno("cannot receive the terminal");
-  }
-  const cmsghdr* rights = CMSG_FIRSTHDR(&header);
-  if (rights == nullptr || rights->cmsg_type != SCM_RIGHTS) {
-    throw SystemError(EBADMSG, "cannot receive the terminal");
-  }
-  return UniqueFd(*reinterpret_cast<const int*>(CMSG_DATA(rights)));
+/// The kernel says that the child gives the caller's memory up a moment before it does: the limit
+/// waits for the init's first word, and what it shall do waits for the limit.
+void begin_with_limited_memory(Plan& plan, const Spec& spec, int control) {
+  send_request(control, {.kind = child::RequestKind::kHello});
+  expect(child::EventKind::kHello, control, spec.command);
+  limit_memory(*plan.group, spec.limits);
+  require_fed(*plan.group);
+  queue_requests(plan, spec, control);
 }
 
 }  // namespace
-
-ControlSocket bind_control_socket(const std::filesystem::path& path) {
-  ControlSocket bound;
-  const std::filesystem::path directory = path.has_parent_path() ? path.parent_path() : ".";
-  bound.directory.reset(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!bound.directory) throw_errno("cannot open '{}'", printable(directory.native()));
-  bound.socket.reset(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!bound.socket) throw_errno("cannot make a socket");
-
-  // By way of the directory's descriptor, because an address holds only 108 bytes.
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::string name =
-      fmt::format("/proc/self/fd/{}/{}", bound.directory.get(), path.filename().native());
-  if (name.size() >= sizeof address.sun_path) {
-    throw SystemError(ENAMETOOLONG, fmt::format("cannot bind '{}'", printable(path.native())));
-  }
-  name.copy(address.sun_path, name.size());
-  if (::bind(bound.socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
-    throw_errno("cannot bind '{}'", printable(path.native()));
-  }
-  bound.name = path.filename().native();
-  return bound;
-}
 
 Started start_child(Plan& plan, const Spec& spec, int listening) {
   const DumpableFlag dumpable;
@@ -342,19 +234,21 @@ Started start_child(Plan& plan, const Spec& spec, int listening) {
 
   plan_root(spec, plan);
   SocketPair control;
-  UniqueFd init_file;
   if (spec.init == Init::kYes) {
-    init_file = make_init_file();
     control = make_socket_pair();
-    if (!limits_memory(spec.limits)) queue_requests(plan, spec, control.ours.get());
-    setup.init_image = init_file.get();
     setup.control_fd = control.theirs.get();
+    plan.fds.push_back(make_init_file());
+    setup.init_image = plan.fds.back().get();
+    if (!limits_memory(spec.limits)) queue_requests(plan, spec, control.ours.get());
   } else {
     setup.program = plan.program.relocated();
     setup.passed_fds = plan.passed_fds.data();
   }
 
-  apply_id_maps(plan, child.pid());
+  if (plan.identity.user_namespace) {
+    write_id_maps(child.pid(), plan.identity.uids, plan.identity.gids);
+    show_ids(plan.id_mapped, plan.identity, child.pid());
+  }
   const char go = 1;
   if (::send(sync.ours.get(), &go, 1, MSG_NOSIGNAL) < 0) throw_errno("cannot start the child");
   child.wait_until_executed();
@@ -366,16 +260,12 @@ Started start_child(Plan& plan, const Spec& spec, int listening) {
                    .workdir = spec.command.workdir.native()});
   }
   if (limits_memory(spec.limits)) {
-    // The kernel says that the child gives the caller's memory up a moment before it does.
-    send_request(control.ours.get(), {.kind = child::RequestKind::kHello});
-    expect(child::EventKind::kHello, control.ours.get(), spec.command);
-    limit_memory(*plan.group, spec.limits);
-    require_fed(*plan.group);
-    queue_requests(plan, spec, control.ours.get());
+    begin_with_limited_memory(plan, spec, control.ours.get());
   }
   UniqueFd terminal;
-  if (spec.init == Init::kNone && spec.command.terminal)
+  if (spec.init == Init::kNone && spec.command.terminal) {
     terminal = receive_terminal(sync.ours.get());
+  }
   return {.pidfd = child.take_pidfd(),
           .pid = child.pid(),
           .control = std::move(control.ours),

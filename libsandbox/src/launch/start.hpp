@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <filesystem>
 #include <optional>
-#include <string>
 
 #include "launch/plan.hpp"
 #include "sbx/cgroup.hpp"
@@ -20,14 +18,6 @@ struct Started {
   UniqueFd terminal;            // the master side of the program's; only without an init
   std::optional<Cgroup> group;  // where it has limits
 };
-
-/// A socket that the init is to listen on, bound to its path.
-struct ControlSocket {
-  UniqueFd socket;
-  UniqueFd directory;  // where it lies, for taking it away
-  std::string name;
-};
-ControlSocket bind_control_socket(const std::filesystem::path& path);
 
 /// Carries `plan` out. `listening` is the socket for the init, or -1. Throws SystemError or
 /// ExecError; no process is left then.

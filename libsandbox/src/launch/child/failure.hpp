@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace sbx::child {
@@ -49,5 +50,12 @@ struct Failure {
 
   explicit operator bool() const noexcept { return stage != Stage::kNone; }
 };
+
+/// That `stage` failed, with the negative `result` of a system call, at what has number `index`.
+inline Failure failed(Stage stage, long result, std::size_t index = 0) noexcept {
+  return {.stage = stage,
+          .index = static_cast<std::uint32_t>(index),
+          .error = static_cast<std::int32_t>(-result)};
+}
 
 }  // namespace sbx::child

@@ -132,7 +132,7 @@ void Init::run(std::uint64_t cpu_limit_us) noexcept {
   cpu_limit_us_ = cpu_limit_us;
   const long result = prepare();
   if (result < 0) {
-    const Failure failure{.stage = Stage::kInitSetup, .error = static_cast<std::int32_t>(-result)};
+    const Failure failure = failed(Stage::kInitSetup, result);
     send_event(kControlFd, {.kind = EventKind::kFailed, .failure = failure});
     raw::exit_group(125);
   }
@@ -301,7 +301,7 @@ bool Init::spawn(Message& message, bool main, int reply_to) noexcept {
   for (Job& job : jobs_) {
     if (job.pid == 0) free = &job;
   }
-  Failure failure{.stage = Stage::kRequest, .error = EINVAL};
+  Failure failure = failed(Stage::kRequest, -EINVAL);
   if (message.fd_count >= needed && policy_fd_ != kNone && !(main && main_ != nullptr)) {
     failure.error = EAGAIN;
     if (free != nullptr) {
@@ -358,7 +358,7 @@ Failure Init::start(Job& job, const Message& message, std::size_t needed, bool m
   const std::size_t first_passed = needed + entrance_count;
   if (policy.program() == nullptr || program == nullptr || first_passed > message.fd_count ||
       program->inner_fds.count != message.fd_count - first_passed) {
-    return {.stage = Stage::kRequest, .error = EINVAL};
+    return failed(Stage::kRequest, -EINVAL);
   }
   const bool terminal = (program->flags & Program::kTerminal) != 0;
   const int master = terminal ? open_terminal(main) : kNone;
@@ -386,10 +386,9 @@ Failure Init::start(Job& job, const Message& message, std::size_t needed, bool m
   const bool in_time = pid < 0 || wait_until_executed(static_cast<int>(pid), ends[0], main);
   raw::close(ends[0]);
   if (pid < 0) {
-    *shared_failure_ = {.stage = Stage::kRequest, .error = static_cast<std::int32_t>(-pid)};
+    *shared_failure_ = failed(Stage::kRequest, pid);
   }
-  Failure failure =
-      in_time ? *shared_failure_ : Failure{.stage = Stage::kRequest, .error = ETIMEDOUT};
+  Failure failure = in_time ? *shared_failure_ : failed(Stage::kRequest, -ETIMEDOUT);
   if (!failure) failure = introduce(job, static_cast<int>(pid), master, main);
   if (master >= 0) raw::close(master);
   return failure;

@@ -18,10 +18,6 @@ constexpr int kSetMemoryMerge = 67;  // PR_SET_MEMORY_MERGE, Linux 6.4
 constexpr unsigned kHighestFd = ~0U;
 constexpr std::size_t kMostPassedFds = 256;
 
-Failure failed(Stage stage, long result, std::uint32_t index = 0) noexcept {
-  return {.stage = stage, .index = index, .error = static_cast<std::int32_t>(-result)};
-}
-
 bool text_fits(const Program* program, std::uint64_t offset, std::size_t size) noexcept {
   if (offset < sizeof(Program) || offset >= size) return false;
   const char* text = at<const char>(program, static_cast<std::uint32_t>(offset));

@@ -19,12 +19,6 @@
 namespace sbx::child {
 namespace {
 
-Failure failed(Stage stage, long result, std::size_t index = 0) noexcept {
-  return {.stage = stage,
-          .index = static_cast<std::uint32_t>(index),
-          .error = static_cast<std::int32_t>(-result)};
-}
-
 /// Waits until the caller has laid everything out and written the id maps. One that dies from now
 /// on takes this process along. He cannot hang up: his end of the socket is this process's, too.
 Failure wait_for_caller(const Setup& setup) noexcept {
