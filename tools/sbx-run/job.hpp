@@ -72,7 +72,6 @@ class EnteredJob final : public Job {
   void time_out() override;
   sbx::Report report() override;
   std::optional<sbx::Terminal> take_terminal() override { return process_.take_terminal(); }
-  void release() { process_.release(); }
 
  private:
   sbx::Process process_;

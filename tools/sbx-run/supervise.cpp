@@ -13,13 +13,15 @@
 
 #include "sbx-run/relay.hpp"
 #include "sbx/error.hpp"
+#include "sys/deadline.hpp"
 #include "sys/error.hpp"
 
 namespace sbx_run {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using sbx::SignalTarget;
+using sbx::detail::Deadline;
+using std::chrono::milliseconds;
 
 constexpr int kHeld[] = {SIGTERM, SIGINT,   SIGHUP,  SIGQUIT, SIGUSR1,
                          SIGUSR2, SIGWINCH, SIGCONT, SIGTSTP};
@@ -33,8 +35,9 @@ bool is_typed(const signalfd_siginfo& info) { return info.ssi_code == SI_KERNEL;
 /// Continues this process, should it be stopped then: the time of a stopped command runs out, too.
 class ContinueAt {
  public:
-  explicit ContinueAt(std::optional<Clock::time_point> deadline) {
-    if (!deadline) return;
+  explicit ContinueAt(const Deadline& deadline) {
+    const milliseconds left = deadline.left();
+    if (left == Deadline::kForEver) return;
     sigevent event{};
     event.sigev_notify = SIGEV_SIGNAL;
     event.sigev_signo = SIGCONT;
@@ -42,12 +45,11 @@ class ContinueAt {
       sbx::detail::throw_errno("cannot make a timer");
     }
     made_ = true;
-    const auto left =
-        std::max<std::chrono::nanoseconds>(*deadline - Clock::now(), std::chrono::milliseconds(1));
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
+    const std::chrono::nanoseconds wait = std::max(left, milliseconds(1));
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(wait);
     const itimerspec when{
         .it_interval = {},
-        .it_value = {.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()}};
+        .it_value = {.tv_sec = seconds.count(), .tv_nsec = (wait - seconds).count()}};
     ::timer_settime(timer_, 0, &when, nullptr);
   }
   ContinueAt(const ContinueAt&) = delete;
@@ -73,9 +75,11 @@ void complain_of_lost_output(int error, sbx::Report& report) {
 class Supervisor {
  public:
   Supervisor(Job& job, const HeldSignals& signals, const Supervision& supervision)
-      : job_(job), signals_(signals), supervision_(supervision) {
+      : job_(job),
+        signals_(signals),
+        supervision_(supervision),
+        deadline_(supervision.timeout.value_or(Deadline::kForEver)) {
     if (auto terminal = job.take_terminal()) relay_.emplace(std::move(*terminal));
-    if (supervision.timeout) deadline_ = Clock::now() + *supervision.timeout;
   }
 
   sbx::Report run() {
@@ -96,11 +100,10 @@ class Supervisor {
                                   {.fd = job_.end_fd(), .events = POLLIN, .revents = 0},
                                   relay_ ? relay_->wanted_output() : kNothing,
                                   relay_ ? relay_->wanted_input() : kNothing}};
-    if (::poll(fds.data(), fds.size(), time_left()) < 0 && errno != EINTR) {
+    if (::poll(fds.data(), fds.size(), deadline_.for_poll()) < 0 && errno != EINTR) {
       sbx::detail::throw_errno("cannot wait for the command");
     }
-    if (deadline_ && Clock::now() >= *deadline_) {
-      deadline_.reset();
+    if (deadline_.is_over()) {
       job_.time_out();
       ended_ = true;
       return;
@@ -109,13 +112,6 @@ class Supervisor {
     if (fds[3].revents != 0) relay_->move_output();
     if (fds[4].revents != 0) relay_->move_input();
     if (fds[1].revents != 0 || fds[2].revents != 0) take_change();
-  }
-
-  [[nodiscard]] int time_left() const {
-    if (!deadline_) return -1;
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(*deadline_ - Clock::now()).count();
-    return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1 << 30));
   }
 
   void take_signals() {
@@ -172,8 +168,8 @@ class Supervisor {
   Job& job_;
   const HeldSignals& signals_;
   const Supervision& supervision_;
+  Deadline deadline_;
   std::optional<TerminalRelay> relay_;
-  std::optional<Clock::time_point> deadline_;
   bool stop_asked_for_ = false;
   bool ended_ = false;
 };

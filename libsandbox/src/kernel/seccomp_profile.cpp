@@ -212,12 +212,12 @@ void answer(Rules& rules, std::span<const std::string_view> groups, std::uint32_
 
 }  // namespace
 
-SeccompProfile default_seccomp_profile(SetIdBits set_id_bits) {
+SeccompProfile default_seccomp_profile() {
   SeccompProfile profile;
   refuse_new_namespaces(profile.refusals);
   refuse_terminal_requests(profile.refusals);
   refuse_foreign_families(profile.refusals);
-  if (set_id_bits == SetIdBits::kRefused) refuse_set_id_bits(profile.refusals);
+  refuse_set_id_bits(profile.refusals);
 
   answer(profile.rules, kComputation, SCMP_ACT_ALLOW);
   answer(profile.rules, kHarmless, SCMP_ACT_ALLOW);
@@ -225,12 +225,12 @@ SeccompProfile default_seccomp_profile(SetIdBits set_id_bits) {
   return profile;
 }
 
-SeccompProfile strict_seccomp_profile(SetIdBits set_id_bits) {
+SeccompProfile strict_seccomp_profile() {
   SeccompProfile profile;
   refuse_new_namespaces(profile.refusals);
   refuse_processes(profile.refusals);
   refuse_terminal_requests(profile.refusals);
-  if (set_id_bits == SetIdBits::kRefused) refuse_set_id_bits(profile.refusals);
+  refuse_set_id_bits(profile.refusals);
 
   answer(profile.rules, kComputation, SCMP_ACT_ALLOW);
   answer(profile.rules, kHarmless, SCMP_ACT_ERRNO(EPERM));

@@ -2,6 +2,7 @@
 #include "launch/program_block.hpp"
 
 #include <linux/filter.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -10,12 +11,6 @@
 #include "sys/raw.hpp"
 
 namespace sbx::detail {
-namespace {
-
-constexpr unsigned kMemfdCloexec = 1;  // MFD_CLOEXEC, which <linux/memfd.h> and glibc both define
-
-}  // namespace
-
 ProgramBlock::ProgramBlock(const ProgramParts& parts) {
   words_.resize((sizeof(child::Program) + 7) / 8);
   child::Program head{.flags = parts.flags,
@@ -79,7 +74,7 @@ child::Program* ProgramBlock::relocated() {
 
 UniqueFd ProgramBlock::to_file() const {
   UniqueFd file(static_cast<int>(
-      check(raw::memfd_create("sbx-program", kMemfdCloexec), "cannot make a memory file")));
+      check(raw::memfd_create("sbx-program", MFD_CLOEXEC), "cannot make a memory file")));
   const char* rest = reinterpret_cast<const char*>(words_.data());
   std::size_t size = words_.size() * 8;
   while (size > 0) {

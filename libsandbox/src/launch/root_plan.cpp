@@ -75,7 +75,7 @@ class RootPlanner {
 
   /// Makes `source` known to the child: as a detached tree where the caller may make one, or as a
   /// path that the child opens in its own namespace and compares.
-  child::Source show(SourcePath& source, std::optional<IdMappedTree> id_mapped) {
+  child::Source show(SourcePath& source, IdMappedTree id_mapped) {
     child::Source shown{
         .tree = -1, .path = nullptr, .device = source.status.st_dev, .inode = source.status.st_ino};
     if (!plan_.identity.privileged) {
@@ -87,10 +87,10 @@ class RootPlanner {
                              OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE),
               "cannot take the mount of '{}'", printable(source.path))));
     shown.tree = tree.get();
-    if (id_mapped && plan_.identity.user_namespace) {
-      id_mapped->fd = tree.get();
-      id_mapped->path = source.path;
-      plan_.id_mapped.push_back(*id_mapped);
+    if (plan_.identity.user_namespace) {
+      id_mapped.fd = tree.get();
+      id_mapped.path = source.path;
+      plan_.id_mapped.push_back(std::move(id_mapped));
     }
     plan_.fds.push_back(std::move(tree));
     return shown;
