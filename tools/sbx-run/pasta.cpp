@@ -10,13 +10,10 @@
 #include <unistd.h>
 
 #include <array>
-#include <cstdlib>
 #include <exception>
 #include <fstream>
-#include <memory>
 #include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "sbx/fd.hpp"

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <termios.h>
-#include <cstdint>
 
-#include <string>
+#include <cstdint>
+#include <utility>
 
 #include "sbx/api.hpp"
 #include "sbx/fd.hpp"

@@ -3,8 +3,6 @@
 
 #include <sys/resource.h>
 
-#include <chrono>
-
 #include "launch/child/protocol.hpp"
 #include "sbx/report.hpp"
 

@@ -5,6 +5,7 @@
 // exact, kinds and numbers are checked, descriptors that were not asked for are closed.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "launch/child/failure.hpp"
