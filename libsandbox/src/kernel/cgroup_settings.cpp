@@ -5,7 +5,6 @@
 #include <sys/sysmacros.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <stdexcept>
 
@@ -39,11 +38,11 @@ void check_processors(const std::string& list) {
   }
 }
 
-/// Time in every period, as the kernel has it.
+/// Time in every period, as the kernel has it, to be rounded to whole microseconds.
 struct CpuQuota {
   explicit CpuQuota(double cpus) {
     if (cpus * period < kShortestQuota) period = kLongestPeriod;
-    quota = std::round(cpus * period);
+    quota = cpus * period;
   }
   double period = kUsualPeriod;
   double quota = 0;

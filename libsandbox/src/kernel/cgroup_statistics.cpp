@@ -2,7 +2,6 @@
 //
 // What a group has used, out of the files of either version.
 #include <algorithm>
-#include <charconv>
 
 #include "kernel/cgroup_parts.hpp"
 #include "sbx/cgroup.hpp"
@@ -134,12 +133,6 @@ void read_io(const CgroupDirectory& group, CgroupStatistics& all) {
              all.io_write_operations);
 }
 
-double percent(std::string_view text) {
-  double value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
-
 /// Lines "some avg10=0.00 avg60=0.00 avg300=0.00 total=0" and "full ...".
 std::optional<Pressure> read_pressure(const CgroupDirectory& group, const char* file) {
   const auto text = group.find(file);
@@ -151,9 +144,10 @@ std::optional<Pressure> read_pressure(const CgroupDirectory& group, const char* 
     while (!line.empty()) {
       std::string_view value = take_field(line, ' ');
       const std::string_view name = take_field(value, '=');
-      if (name == "avg10") read.average_10s = percent(value);
-      if (name == "avg60") read.average_60s = percent(value);
-      if (name == "avg300") read.average_300s = percent(value);
+      const double percent = detail::parse_decimal(value).value_or(0);
+      if (name == "avg10") read.average_10s = percent;
+      if (name == "avg60") read.average_60s = percent;
+      if (name == "avg300") read.average_300s = percent;
       if (name == "total") {
         read.total = duration(detail::parse_unsigned(value), 1000).value_or(microseconds(0));
       }
