@@ -50,6 +50,15 @@ TEST_CASE("an ordinary user's command is himself") {
   CHECK(said({}, "id -un") == sbx::test::run({.argv = {"id", "-un"}}).out);
 }
 
+TEST_CASE("root of a user namespace with few ids is served as an ordinary user is") {
+  sbx::test::Start start = sbx::test::sbx_run_start({"--", "sh", "-c", "id -u; echo $HOME"});
+  start.argv.insert(start.argv.begin(), {"unshare", "--user", "--map-root-user", "--"});
+
+  const Ended ended = sbx::test::run(start);
+
+  CHECK(ended.out + ended.err == "0\n/root\n");
+}
+
 TEST_CASE("no command has a capability, nor any way to one") {
   CHECK(capabilities({}) == "0 0 0 0 0\n");
   CHECK(capabilities({"--no-init"}) == "0 0 0 0 0\n");

@@ -33,11 +33,23 @@ constexpr const char* kEtcFiles[] = {
     "/etc/protocols",   "/etc/services",       "/etc/shells",     "/etc/ssl/openssl.cnf",
     "/etc/timezone"};
 
-/// Folders of settings that are shown as they are.
-constexpr const char* kEtcTrees[] = {
-    "/etc/alternatives", "/etc/ssl/certs",     "/etc/fonts",           "/etc/perl",
-    "/etc/python3",      "/etc/python3.11",    "/etc/java-17-openjdk", "/etc/ImageMagick-6",
-    "/etc/php",          "/etc/pki/tls/certs", "/etc/terminfo"};
+/// Folders of settings that are shown as they are. Those with versions are of Debian 12 and 13 and
+/// Ubuntu 24.04: to read the names in /etc would take longer than to ask for one too many.
+constexpr const char* kEtcTrees[] = {"/etc/alternatives",
+                                     "/etc/ssl/certs",
+                                     "/etc/fonts",
+                                     "/etc/perl",
+                                     "/etc/python3",
+                                     "/etc/python3.11",
+                                     "/etc/python3.12",
+                                     "/etc/python3.13",
+                                     "/etc/java-17-openjdk",
+                                     "/etc/java-21-openjdk",
+                                     "/etc/ImageMagick-6",
+                                     "/etc/ImageMagick-7",
+                                     "/etc/php",
+                                     "/etc/pki/tls/certs",
+                                     "/etc/terminfo"};
 
 /// What only the dynamic linker's ldconfig(8) reads, which has nothing to write in a read-only
 /// root.

@@ -4,12 +4,15 @@
 #include <linux/capability.h>
 #include <pwd.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <sstream>
 #include <stdexcept>
 #include <vector>
 
 #include "sys/error.hpp"
+#include "sys/proc_file.hpp"
 #include "sys/raw.hpp"
 
 namespace sbx::detail {
@@ -23,9 +26,32 @@ constexpr std::uint32_t kRangeSize = 65536;
 constexpr std::uint32_t kFirstRange = 0x1000;
 constexpr std::uint32_t kLastRange = 0x6fff;
 
-/// By capget(2): to read all sets from /proc takes as long as thirty other calls of a start.
+/// Whether `map` of the caller's user namespace has all ids of which root's sandboxes get some.
+bool has_ranges(const char* map) {
+  constexpr std::uint64_t kFirst = std::uint64_t{kFirstRange} << 16;
+  constexpr std::uint64_t kEnd = std::uint64_t{kLastRange + 1} << 16;
+  std::istringstream ranges(read_file(map));
+  std::uint64_t inside = 0;
+  std::uint64_t outside = 0;
+  std::uint64_t count = 0;
+  while (ranges >> inside >> outside >> count) {
+    if (inside <= kFirst && inside + count >= kEnd) return true;
+  }
+  return false;
+}
+
+/// The first user namespace has all ids; that of a container, or of unshare(1), may have one.
+bool has_ranges() {
+  constexpr ino_t kFirstNamespace = 0xeffffffd;  // PROC_USER_INIT_INO
+  struct stat own {};
+  if (::stat("/proc/self/ns/user", &own) == 0 && own.st_ino == kFirstNamespace) return true;
+  return has_ranges("/proc/self/uid_map") && has_ranges("/proc/self/gid_map");
+}
+
+/// Root who has fewer ids than his sandboxes need is served as an ordinary user is.
 bool caller_is_privileged() {
-  if (::geteuid() != 0) return false;
+  if (::geteuid() != 0 || !has_ranges()) return false;
+  // By capget(2): to read all sets from /proc takes as long as thirty other calls of a start.
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   __user_cap_data_struct sets[2] = {};
   check(raw::capget(&header, sets), "cannot read the caller's capabilities");
