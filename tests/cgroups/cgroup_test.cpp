@@ -242,6 +242,27 @@ TEST_CASE("what a killed maker has left goes with the next group; what is used s
   CHECK(all_cgroups() == before);
 }
 
+TEST_CASE("what a killed maker has left in one hierarchy goes, too, once it is free") {
+  SBX_REQUIRE_CGROUPS(kPids);
+  const auto before = all_cgroups();
+  Program survivor({.argv = {"/bin/sleep", "1000"}});
+  const pid_t child = ::fork();
+  if (child == 0) {
+    Cgroup group = CgroupMaker::create_unnamed(CgroupTree::of_caller(), {kPids});
+    CgroupMaker::parts(group).back().directory.add(survivor.pid());
+    group.release();
+    ::raise(SIGKILL);
+  }
+  ::waitpid(child, nullptr, 0);
+  { const Cgroup next = CgroupMaker::create_unnamed(CgroupTree::of_caller(), {kPids}); }
+  survivor.signal(SIGKILL);
+  (void)survivor.wait();
+
+  { const Cgroup next = CgroupMaker::create_unnamed(CgroupTree::of_caller(), {kPids}); }
+
+  CHECK(all_cgroups() == before);
+}
+
 TEST_CASE("what a maker in another pid namespace has left goes, too, and what one holds stays") {
   SBX_REQUIRE_ROOT();
   SBX_REQUIRE_CGROUPS(kPids);

@@ -191,7 +191,8 @@ void remove_leftover(const CgroupTree& tree, const CgroupDirectory& first,
   if (!left || ::flock(left->fd(), LOCK_EX | LOCK_NB) < 0 || left->populated()) return;
   for (auto hierarchy = tree.hierarchies().rbegin(); hierarchy != tree.hierarchies().rend();
        ++hierarchy) {
-    (void)CgroupDirectory::open(hierarchy->own, hierarchy->unified).remove_child(name);
+    const auto own = CgroupDirectory::open(hierarchy->own, hierarchy->unified);
+    if (!own.remove_child(name)) return;  // the first one stays, by which the rest is found again
   }
 }
 
