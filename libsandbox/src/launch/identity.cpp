@@ -48,10 +48,9 @@ bool has_ranges() {
   return has_ranges("/proc/self/uid_map") && has_ranges("/proc/self/gid_map");
 }
 
-/// Root who has fewer ids than his sandboxes need is served as an ordinary user is.
+/// By capget(2): to read all sets from /proc takes as long as thirty other calls of a start.
 bool caller_is_privileged() {
-  if (::geteuid() != 0 || !has_ranges()) return false;
-  // By capget(2): to read all sets from /proc takes as long as thirty other calls of a start.
+  if (::geteuid() != 0) return false;
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   __user_cap_data_struct sets[2] = {};
   check(raw::capget(&header, sets), "cannot read the caller's capabilities");
@@ -178,6 +177,9 @@ User complete_user(User user) {
 
 Identity resolve_identity(const Spec& spec) {
   Identity identity{.privileged = caller_is_privileged()};
+  // Root who has fewer ids than his sandbox would get is served as an ordinary user is.
+  const bool chosen_here = spec.user_namespace.mode == UserNamespace::Mode::kAuto;
+  if (identity.privileged && chosen_here && !has_ranges()) identity.privileged = false;
   identity.user = complete_user(spec.user ? *spec.user : default_user(spec, identity.privileged));
   choose_maps(spec, identity);
   require_mapped(identity);
