@@ -119,8 +119,9 @@ using MountPoint = std::variant<Bind, Tmpfs>;
 /// How the sandbox's ids relate to the host's.
 struct UserNamespace {
   enum class Mode {
-    /// Called by root: 65536 ids that are nobody's outside. By another: his own id alone, and for
-    /// a `user` 0 what /etc/subuid and /etc/subgid give him.
+    /// Called by root: 65536 ids that are nobody's outside. By another, or by a root whose own user
+    /// namespace lacks such ids: his own id alone, and for a `user` 0 what /etc/subuid and
+    /// /etc/subgid give him.
     kAuto,
     kMap,   ///< the maps given here
     kHost,  ///< no user namespace: the host's ids. For root only
