@@ -6,7 +6,8 @@
 # To build all of it.
 build_packages=(
   g++ libc6-dev meson ninja-build pkgconf python3
-  libfmt-dev libseccomp-dev libsystemd-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev scdoc
+  libfmt-dev libmnl-dev libnl-route-3-dev libseccomp-dev libsystemd-dev libcli11-dev
+  libtomlplusplus-dev nlohmann-json3-dev scdoc
 )
 
 # To check and test it as well.

@@ -8,9 +8,9 @@
 #include <cerrno>
 
 #include "sys/error.hpp"
+#include "sys/loaded_library.hpp"
 
 #ifdef SBX_HAVE_SYSTEMD
-#include <dlfcn.h>
 #include <systemd/sd-bus.h>
 #endif
 
@@ -74,32 +74,23 @@ constexpr std::uint64_t kPatience = 10'000'000;  // microseconds
 /// libsystemd, opened when it is needed: few starts need it, and every start would pay for it.
 struct Library {
   Library() {
-    void* const library = ::dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) {
-      throw SystemError(ENOENT, "cannot ask systemd for a control group", "libsystemd is missing");
-    }
-    const auto load = [library](auto& function, const char* name) {
-      function =
-          reinterpret_cast<std::remove_reference_t<decltype(function)>>(::dlsym(library, name));
-      if (function == nullptr) {
-        throw SystemError(ENOSYS, fmt::format("cannot find '{}' in libsystemd", name));
-      }
-    };
-    load(open_user, "sd_bus_open_user");
-    load(open_system, "sd_bus_open_system");
-    load(close_unref, "sd_bus_flush_close_unref");
-    load(new_method_call, "sd_bus_message_new_method_call");
-    load(append, "sd_bus_message_append");
-    load(append_array, "sd_bus_message_append_array");
-    load(open_container, "sd_bus_message_open_container");
-    load(close_container, "sd_bus_message_close_container");
-    load(message_unref, "sd_bus_message_unref");
-    load(read, "sd_bus_message_read");
-    load(call, "sd_bus_call");
-    load(error_free, "sd_bus_error_free");
-    load(match_signal, "sd_bus_match_signal");
-    load(process, "sd_bus_process");
-    load(wait, "sd_bus_wait");
+    const LoadedLibrary library("libsystemd.so.0", "cannot ask systemd for a control group",
+                                "libsystemd is missing");
+    library.find(open_user, "sd_bus_open_user");
+    library.find(open_system, "sd_bus_open_system");
+    library.find(close_unref, "sd_bus_flush_close_unref");
+    library.find(new_method_call, "sd_bus_message_new_method_call");
+    library.find(append, "sd_bus_message_append");
+    library.find(append_array, "sd_bus_message_append_array");
+    library.find(open_container, "sd_bus_message_open_container");
+    library.find(close_container, "sd_bus_message_close_container");
+    library.find(message_unref, "sd_bus_message_unref");
+    library.find(read, "sd_bus_message_read");
+    library.find(call, "sd_bus_call");
+    library.find(error_free, "sd_bus_error_free");
+    library.find(match_signal, "sd_bus_match_signal");
+    library.find(process, "sd_bus_process");
+    library.find(wait, "sd_bus_wait");
   }
 
   decltype(&sd_bus_open_user) open_user = nullptr;
