@@ -44,7 +44,7 @@ struct Specs {
     no_users = no_filter;
     no_users.user_namespace.mode = UserNamespace::Mode::kHost;
     no_network = no_users;
-    no_network.network = Network::kHost;
+    no_network.network.mode = Network::Mode::kHost;
     unlimited.seccomp = SeccompFilter::none();
     limited = unlimited;
     limited.limits = {.memory_bytes = std::uint64_t{256} << 20, .cpus = 0.5, .pids = 63};

@@ -82,7 +82,7 @@ constexpr std::pair<const char*, Words Arguments::*> kLists[] = {
     {"--keep-env ", &Arguments::kept_environment},
     {"--rlimit ", &Arguments::rlimits},
     {"", &Arguments::io},
-    {"", &Arguments::bridge_only},
+    {"", &Arguments::network_rules},
 };
 
 constexpr std::pair<const char*, bool Arguments::*> kSwitches[] = {

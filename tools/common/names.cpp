@@ -93,6 +93,13 @@ std::filesystem::path run_directory(const std::string& given) {
       "there is no directory for a named sandbox: set XDG_RUNTIME_DIR, SBX_RUN_DIR or --run-dir");
 }
 
+std::filesystem::path state_directory(const std::string& given) {
+  if (!given.empty()) return std::filesystem::absolute(given);
+  const char* configured = std::getenv("SBX_STATE_DIR");
+  if (configured != nullptr && *configured != '\0') return std::filesystem::absolute(configured);
+  return "/var/lib/sandbox";
+}
+
 void require_name(const std::string& name) {
   const auto allowed = [](unsigned char c) {
     return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-';

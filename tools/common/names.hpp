@@ -15,6 +15,10 @@ namespace tools {
 /// there is none.
 std::filesystem::path run_directory(const std::string& given);
 
+/// The directory of what must survive a reboot: `given` (--state-dir), or else SBX_STATE_DIR, or
+/// else /var/lib/sandbox.
+std::filesystem::path state_directory(const std::string& given);
+
 /// Throws std::invalid_argument unless `name` may be a sandbox's: a letter or digit, then at most
 /// 63 of these, '.', '_' and '-'.
 void require_name(const std::string& name);

@@ -2,6 +2,7 @@
 #include "common/report_json.hpp"
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
 namespace tools {
 namespace {
@@ -12,24 +13,38 @@ Json number_or_null(const std::optional<std::uint64_t>& number) {
   return number ? Json(*number) : Json(nullptr);
 }
 
+Json traffic_json(const std::optional<sbx::TrafficCount>& count) {
+  if (!count) {
+    return {{"rx_bytes", nullptr},
+            {"tx_bytes", nullptr},
+            {"rx_packets", nullptr},
+            {"tx_packets", nullptr}};
+  }
+  return {{"rx_bytes", count->received.bytes},
+          {"tx_bytes", count->sent.bytes},
+          {"rx_packets", count->received.packets},
+          {"tx_packets", count->sent.packets}};
+}
+
+Json network_json(const sbx::Report& report) {
+  if (!report.network) return traffic_json(std::nullopt);
+  const sbx::NetworkUsage& usage = *report.network;
+  Json json = traffic_json(usage.total());
+  json["internet"] = {{"ipv4", traffic_json(usage.internet4)},
+                      {"ipv6", traffic_json(usage.internet6)}};
+  json["published"] = {{"ipv4", traffic_json(usage.published4)},
+                       {"ipv6", traffic_json(usage.published6)}};
+  json["forged_packets"] = usage.forged_packets;
+  return json;
+}
+
 }  // namespace
 
-std::string report_json(const std::string& name, const sbx::Report& report,
-                        const std::optional<Traffic>& traffic) {
+std::string report_json(const std::string& name, const sbx::Report& report) {
   const Json exit = {{"status", report.status},
                      {"signal", report.signal == 0 ? Json(nullptr) : Json(report.signal)},
                      {"reason", sbx::to_string(report.reason)},
                      {"message", report.message}};
-  Json network = {{"rx_bytes", nullptr},
-                  {"tx_bytes", nullptr},
-                  {"rx_packets", nullptr},
-                  {"tx_packets", nullptr}};
-  if (traffic) {
-    network = {{"rx_bytes", traffic->rx_bytes},
-               {"tx_bytes", traffic->tx_bytes},
-               {"rx_packets", traffic->rx_packets},
-               {"tx_packets", traffic->tx_packets}};
-  }
   const Json object = {{"name", name},
                        {"exit", exit},
                        {"wall_us", report.wall.count()},
@@ -42,7 +57,7 @@ std::string report_json(const std::string& name, const sbx::Report& report,
                        {"io",
                         {{"read_bytes", number_or_null(report.io_read_bytes)},
                          {"write_bytes", number_or_null(report.io_write_bytes)}}},
-                       {"network", network}};
+                       {"network", network_json(report)}};
   // A message may quote bytes that are no UTF-8: they are replaced rather than refused.
   return object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }

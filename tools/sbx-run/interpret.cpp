@@ -263,21 +263,62 @@ void interpret_limits(const Arguments& arguments, Options& options) {
   if (!arguments.ksm.empty()) options.spec.memory_merge = parse_ksm(arguments.ksm);
 }
 
+constexpr std::pair<const char*, sbx::Network::Mode> kNetworkModes[] = {
+    {"none", sbx::Network::Mode::kNone},     {"host", sbx::Network::Mode::kHost},
+    {"user", sbx::Network::Mode::kOwn},      {"bridge", sbx::Network::Mode::kBridge},
+    {"routed", sbx::Network::Mode::kRouted},
+};
+
+sbx::Network::Mode parse_network_mode(const std::string& text) {
+  for (const auto& [word, mode] : kNetworkModes) {
+    if (text == word) return mode;
+  }
+  refuse(fmt::format("'{}' is not none, host, user, routed or bridge", printable(text)));
+}
+
+void add_pool(const std::string& text, sbx::HostNetwork& host) {
+  const auto pool = sbx::IpPrefix::parse(text);
+  (pool.address.family() == sbx::IpFamily::kIpv4 ? host.ipv4_pool : host.ipv6_pool) = pool;
+}
+
+void add_network_rule(const std::string& flag, const std::string& value, sbx::Network& network) {
+  if (flag == "--publish") network.publish.push_back(sbx::PublishedPort::parse(value));
+  if (flag == "--allow") network.allow.push_back(sbx::Destination::parse(value));
+  if (flag == "--deny") network.deny.push_back(sbx::Destination::parse(value));
+  if (flag == "--pool") add_pool(value, network.host);
+}
+
+/// Those of the command line are for a network that can have them; the others stay without effect.
+void require_connected(const Arguments& arguments) {
+  const std::string flag = !arguments.rate.empty() ? "--rate"
+                           : arguments.network_rules.empty()
+                               ? ""
+                               : first_word(arguments.network_rules[0]);
+  if (!flag.empty()) refuse(flag + " needs --net routed or --net bridge");
+}
+
 void interpret_network(const Arguments& arguments, Options& options) {
-  const std::string& mode = arguments.network;
-  if (mode == "bridge") refuse("--net bridge is not in this version: take none, host or user");
-  if (!arguments.bridge_only.empty()) {
-    refuse(fmt::format("{} needs --net bridge, which is not in this version",
-                       first_word(arguments.bridge_only.front())));
+  sbx::Network& network = options.spec.network;
+  if (!arguments.network.empty()) {
+    of_flag("--net", [&] { network.mode = parse_network_mode(arguments.network); });
   }
-  if (mode == "host") {
-    options.network = NetworkMode::kHost;
-    options.spec.network = sbx::Network::kHost;
-  } else if (mode == "user") {
-    options.network = NetworkMode::kUser;
-  } else if (!mode.empty() && mode != "none") {
-    refuse(fmt::format("--net: '{}' is not none, host or user", printable(mode)));
+  using enum sbx::Network::Mode;
+  options.pasta = network.mode == kOwn;
+  if (network.mode != kRouted && network.mode != kBridge) return require_connected(arguments);
+  for (const std::string& rule : arguments.network_rules) {
+    const std::string flag = first_word(rule);
+    of_flag(flag.c_str(), [&] { add_network_rule(flag, rule.substr(flag.size() + 1), network); });
   }
+  if (!arguments.rate.empty()) {
+    const auto rate = sbx::detail::parse_rate(arguments.rate);
+    if (!rate || *rate == 0) {
+      refuse(fmt::format("--rate: '{}' is not a rate such as 10mbit", printable(arguments.rate)));
+    }
+    network.rate_bits_per_second = *rate;
+  }
+  if (!options.name.empty()) network.name = options.name;
+  network.host.run_directory = tools::run_directory(arguments.run_dir);
+  network.host.state_directory = tools::state_directory(arguments.state_dir);
 }
 
 void interpret_privileges(const Arguments& arguments, sbx::Spec& spec) {

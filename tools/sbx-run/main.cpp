@@ -47,7 +47,7 @@ class ReportFile {
 
   void write(const sbx::Report& report) const {
     if (!file_) return;
-    tools::write_all(file_.get(), tools::report_json(name_, report, std::nullopt),
+    tools::write_all(file_.get(), tools::report_json(name_, report),
                      fmt::format("the report to '{}'", sbx::detail::printable(where_)));
   }
 
@@ -94,15 +94,17 @@ class Run {
       spec.control_socket = claim->socket();
     }
     if (options_.detach) tools::detach_standard_descriptors();
-    if (options_.network == NetworkMode::kUser) return run_connected(spec);
+    if (options_.pasta) return run_connected(spec);
     const HeldSignals signals;
     sbx::Sandbox sandbox = sbx::Sandbox::start(spec);
+    for (const std::string& warning : sandbox.network_warnings()) {
+      fmt::print(stderr, "sbx-run: warning: {}\n", warning);
+    }
     return stay_with(SandboxJob(sandbox), signals);
   }
 
   /// The command comes last, so that it finds the network up.
   sbx::Report run_connected(sbx::Spec& spec) {
-    spec.network = sbx::Network::kOwn;
     spec.command.argv.clear();
     sbx::Sandbox sandbox = sbx::Sandbox::start(spec);
     const Pasta pasta(sandbox.pid());
@@ -145,7 +147,7 @@ class Run {
 std::string description(const Options& options) {
   std::string text = sbx::describe(options.spec);
   if (!options.name.empty()) text += fmt::format("name: {}\n", options.name);
-  if (options.network == NetworkMode::kUser) text += "network: pasta\n";
+  if (options.pasta) text += "network: pasta\n";
   if (options.timeout) text += fmt::format("timeout: {} ms\n", options.timeout->count());
   return text;
 }

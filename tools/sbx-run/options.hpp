@@ -10,12 +10,10 @@
 
 namespace sbx_run {
 
-enum class NetworkMode { kNone, kHost, kUser };
-
 /// What the command line asks for.
 struct Options {
-  sbx::Spec spec;  // its command included
-  NetworkMode network = NetworkMode::kNone;
+  sbx::Spec spec;      // its command included
+  bool pasta = false;  // connects the network
   std::optional<std::chrono::milliseconds> timeout;
   std::string name;
   std::string enter;
@@ -28,8 +26,8 @@ struct Options {
 
 /// The command line as it is written, before it is understood.
 struct Arguments {
-  std::string state_dir;  // every tool takes both; this one keeps nothing there
-  std::string log_dir;
+  std::string state_dir;
+  std::string log_dir;  // every tool takes it; this one keeps nothing there
   std::string rootfs;
   std::string overlay;              // "true" for the flag alone
   std::vector<std::string> mounts;  // "bind SRC[:DST]" and so on, in the order of the command line
@@ -45,8 +43,9 @@ struct Arguments {
   std::string timeout;
   std::string cpu_time;
   std::string network;
-  std::vector<std::string> bridge_only;   // flags that only a bridge has
-  std::vector<std::string> capabilities;  // "+NAME" and "-NAME" in order
+  std::string rate;
+  std::vector<std::string> network_rules;  // "--publish 80:80" and so on
+  std::vector<std::string> capabilities;   // "+NAME" and "-NAME" in order
   std::string seccomp;
   bool allow_new_privileges = false;
   std::string ksm;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "sbx/api.hpp"
+#include "sbx/network.hpp"
 
 namespace sbx {
 
@@ -41,6 +42,9 @@ struct Report {
   std::optional<std::uint64_t> oom_kills{};
   std::optional<std::uint64_t> io_read_bytes{};   ///< from storage
   std::optional<std::uint64_t> io_write_bytes{};  ///< to storage
+
+  /// Of a sandbox that is connected to the host's network.
+  std::optional<NetworkUsage> network{};
 
   /// True for a command that ran and returned 0.
   [[nodiscard]] bool ok() const noexcept { return reason == ExitReason::kExited && status == 0; }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "sbx/api.hpp"
 #include "sbx/cgroup.hpp"
@@ -89,6 +90,10 @@ class SBX_API Sandbox {
   /// What the sandbox uses and has used. Throws SystemError for one that was started without
   /// limits: nothing counts for it.
   [[nodiscard]] CgroupStatistics statistics();
+
+  /// What others on the host do that will keep packets of the sandbox's from passing, one line
+  /// each: a firewall that drops what it does not know.
+  [[nodiscard]] std::vector<std::string> network_warnings() const;
 
   /// The master side of the command's terminal, when it asked for one; once.
   std::optional<Terminal> take_terminal();

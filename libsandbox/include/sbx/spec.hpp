@@ -14,6 +14,7 @@
 #include "sbx/id_map.hpp"
 #include "sbx/ipc.hpp"
 #include "sbx/limits.hpp"
+#include "sbx/network.hpp"
 #include "sbx/rlimit.hpp"
 #include "sbx/seccomp.hpp"
 #include "sbx/terminal.hpp"
@@ -132,13 +133,6 @@ struct UserNamespace {
   IdMap gids{};  ///< for Mode::kMap
 };
 
-/// The network that the sandbox sees.
-enum class Network {
-  kNone,  ///< a loopback of its own, up, and nothing else
-  kHost,  ///< the caller's network namespace, abstract sockets included
-  kOwn,   ///< as kNone, but with the host's name servers: the caller connects it, by pasta(1) say
-};
-
 /// Who is process 1 inside.
 enum class Init {
   kYes,   ///< a tiny init that reaps, forwards signals and starts more programs on request
@@ -173,7 +167,7 @@ struct Spec {
   SeccompFilter seccomp = SeccompFilter::default_profile();
   bool no_new_privileges = true;  ///< set-user-id programs and file capabilities give nothing
 
-  Network network = Network::kNone;
+  Network network{};
   IpcLimits ipc{};
   std::vector<Rlimit> rlimits{};
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <stdexcept>
 #include <vector>
 
@@ -86,6 +87,41 @@ void take(const std::optional<From>& from, To& to) {
   if (from) to = *from;
 }
 
+/// Parses each text of the list `key`; a fault is told with its place in the file.
+template <typename T>
+std::vector<T> parse_all(const VassalFile& file, const char* key,
+                         const std::vector<std::string>& texts) {
+  std::vector<T> values;
+  for (const std::string& text : texts) {
+    try {
+      values.push_back(T::parse(text));
+    } catch (const std::invalid_argument& error) {
+      throw std::invalid_argument(fmt::format("{}: {}", locate(file, key), error.what()));
+    }
+  }
+  return values;
+}
+
+void append(auto& list, auto more) {
+  list.insert(list.end(), std::make_move_iterator(more.begin()),
+              std::make_move_iterator(more.end()));
+}
+
+/// Who may reach something, or is reached, is connected to the host's network.
+void apply_network(const VassalFile& file, Spec& spec) {
+  const VassalNetwork& given = file.network;
+  Network& network = spec.network;
+  append(network.publish, parse_all<PublishedPort>(file, "network.publish", given.publish));
+  append(network.allow, parse_all<Destination>(file, "network.allow", given.allow));
+  append(network.deny, parse_all<Destination>(file, "network.deny", given.deny));
+  take(given.rate_bits_per_second, network.rate_bits_per_second);
+  network.internet = given.internet.value_or(false);
+  network.name = file.tenant();
+  if (network.internet || !given.publish.empty() || !given.allow.empty()) {
+    network.mode = Network::Mode::kRouted;
+  }
+}
+
 }  // namespace
 
 void apply(const VassalFile& file, const std::filesystem::path& distros, Spec& spec) {
@@ -105,6 +141,7 @@ void apply(const VassalFile& file, const std::filesystem::path& distros, Spec& s
   for (const std::string& variable : sandbox.environment) {
     set_variable(variable, spec.command.environment);
   }
+  apply_network(file, spec);
 }
 
 }  // namespace sbx::host

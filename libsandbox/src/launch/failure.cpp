@@ -29,6 +29,7 @@ constexpr Sentence kSentences[] = {
     {Stage::kPivot, "cannot change the root to the new one"},
     {Stage::kHostname, "cannot set the hostname"},
     {Stage::kLoopback, "cannot bring the loopback interface 'lo' up"},
+    {Stage::kNetwork, "cannot open a netlink socket in the sandbox's network"},
     {Stage::kKeyring, "cannot join a new session keyring"},
     {Stage::kControlGroup, "cannot enter the control group"},
     {Stage::kSession, "cannot start a new session"},

@@ -135,7 +135,8 @@ void choose_maps(const Spec& spec, Identity& identity) {
       identity.uids = {random_range()};
       identity.gids = identity.uids;
       // pasta(1) gives its capabilities up, and connects what belongs to its user.
-      if (spec.network != Network::kOwn) identity.namespace_owner = identity.uids[0].outside;
+      if (spec.network.mode != Network::Mode::kOwn)
+        identity.namespace_owner = identity.uids[0].outside;
       return;
   }
 }

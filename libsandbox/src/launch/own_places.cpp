@@ -55,7 +55,7 @@ void write_sysctl(StepList& list, const std::string& name, const std::string& va
 
 void plan_proc(const Spec& spec, const Identity& identity, StepList& list) {
   list.filesystem("proc", "/proc", kNoPrograms);
-  if (spec.network != Network::kHost) {
+  if (spec.network.mode != Network::Mode::kHost) {
     const IdMap& gids = identity.gids;
     const std::uint32_t first = gids.empty() ? 0 : gids[0].inside;
     const std::uint32_t last = gids.empty() ? 0x7fffffff : first + gids[0].count - 1;

@@ -13,6 +13,7 @@
 #include "kernel/cgroup_settings.hpp"
 #include "launch/child/protocol.hpp"
 #include "launch/group.hpp"
+#include "launch/network/attachment.hpp"
 #include "sbx/ksm.hpp"
 #include "sbx/namespace.hpp"
 #include "sys/error.hpp"
@@ -125,6 +126,7 @@ void check_spec(const Spec& spec) {
     refuse(fmt::format("'{}' is no hostname", printable(spec.hostname)));
   }
   check_limits(spec.limits);
+  check_network(spec.network);
   if (spec.command.limits != Limits{}) {
     refuse("the limits of the sandbox's own command are the sandbox's");
   }
@@ -153,7 +155,7 @@ std::uint64_t namespaces_for(const Spec& spec, const Identity& identity) {
   using enum NamespaceKind;
   std::uint64_t flags =
       flag(kMount) | flag(kPid) | flag(kIpc) | flag(kUts) | flag(kCgroup) | flag(kTime);
-  if (spec.network != Network::kHost) flags |= flag(kNet);
+  if (spec.network.mode != Network::Mode::kHost) flags |= flag(kNet);
   if (identity.user_namespace) flags |= flag(kUser);
   return flags;
 }
@@ -279,7 +281,8 @@ void compile(const Spec& spec, Plan& plan) {
 
   child::Setup& setup = plan.setup;
   setup.hostname = plan.hostname.c_str();
-  setup.loopback = spec.network != Network::kHost;
+  setup.loopback = spec.network.mode != Network::Mode::kHost;
+  setup.open_network = is_attached(spec.network);
   setup.user_namespace = plan.identity.user_namespace;
   // Without a user 0 the set-up is done as the program's user, whose the new files then are.
   const bool others_ids = plan.identity.privileged || plan.identity.maps_root;

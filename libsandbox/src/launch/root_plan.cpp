@@ -12,6 +12,8 @@
 #include <stdexcept>
 
 #include "launch/host_root.hpp"
+#include "launch/network/attachment.hpp"
+#include "launch/network/resolver.hpp"
 #include "launch/own_places.hpp"
 #include "launch/plan.hpp"
 #include "launch/source_path.hpp"
@@ -195,18 +197,26 @@ class RootPlanner {
     for (EtcFile& file : files) list.file(file.path, std::move(file.contents));
   }
 
+  /// By which names become addresses.
+  [[nodiscard]] std::vector<EtcFile> name_files() const {
+    auto files = host_name_files(spec_.hostname);
+    if (is_attached(spec_.network)) files.push_back({"/etc/resolv.conf", read_resolver().file});
+    return files;
+  }
+
   void plan_skeleton() {
     StepList& list = files();
     for (const char* path : {"/dev", "/proc", "/etc", "/var"}) list.directory(path);
     if (!from_host()) return;
     const bool read_only = plan_.setup.layer == Layer::kNone;
-    host_ = read_host_root(
-        spec_.network == Network::kNone ? NameServers::kLeftOut : NameServers::kShown,
-        read_only ? EtcUse::kRead : EtcUse::kWrite);
+    using enum Network::Mode;
+    const bool host_servers = spec_.network.mode == kHost || spec_.network.mode == kOwn;
+    host_ = read_host_root(host_servers ? NameServers::kShown : NameServers::kLeftOut,
+                           read_only ? EtcUse::kRead : EtcUse::kWrite);
     for (const HostLink& link : host_.links) list.symlink(link.path, link.leads_to);
     add_files(list, std::move(host_.files));
     add_files(list, account_files(host_.passwd, host_.group, plan_.identity.user));
-    add_files(list, host_name_files(spec_.hostname));
+    add_files(list, name_files());
     list.symlink("/var/run", "/run");
     for (const HostTree& tree : host_.trees) {
       tree.is_directory ? list.directory(tree.path) : list.file(tree.path, "");
@@ -291,7 +301,7 @@ class RootPlanner {
   void plan_given_etc() {
     auto replaced =
         account_files(text_in_root("etc/passwd"), text_in_root("etc/group"), plan_.identity.user);
-    for (EtcFile& file : host_name_files(spec_.hostname)) replaced.push_back(std::move(file));
+    for (EtcFile& file : name_files()) replaced.push_back(std::move(file));
     for (const EtcFile& file : replaced) {
       const std::filesystem::path stored =
           scratch_ / std::filesystem::path(file.path).relative_path();

@@ -12,6 +12,7 @@
 #include "launch/failure.hpp"
 #include "launch/find.hpp"
 #include "launch/group.hpp"
+#include "launch/network/attachment.hpp"
 #include "launch/outcome.hpp"
 #include "launch/plan.hpp"
 #include "launch/process_state.hpp"
@@ -47,6 +48,7 @@ struct Sandbox::State {
   void kill() const noexcept { raw::kill_process(pidfd.get(), pid); }
   void take_event(const ReceivedEvent& received);
   void conclude();
+  void end_network();
   bool reap(int& status, rusage& usage) const noexcept;
   void wait_for_init(const Command& command);
   Cgroup& own_group();
@@ -61,6 +63,7 @@ struct Sandbox::State {
   detail::ControlSocket listening;   // whose path goes last
   std::optional<Cgroup> group;       // with the sandbox's limits
   std::optional<Cgroup> main_share;  // of it, for the program of exec_main()
+  std::optional<detail::Attachment> network;
   detail::Occupant occupant;
   Clock::time_point started = Clock::now();
   std::optional<Report> main_ended;  // as the init told it
@@ -163,6 +166,17 @@ void Sandbox::State::conclude() {
   report->wall = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - started);
   main_share.reset();
   group.reset();
+  if (network) end_network();
+}
+
+/// What cannot be taken back now is taken back by the next start.
+void Sandbox::State::end_network() {
+  try {
+    report->network = network->end();
+  } catch (const SystemError& error) {
+    report->message = error.what();
+  }
+  network.reset();
 }
 
 Sandbox::Sandbox(std::unique_ptr<State> state) noexcept : state_(std::move(state)) {}
@@ -184,6 +198,7 @@ Sandbox Sandbox::start(const Spec& spec) {
   state->control = std::move(started.control);
   state->terminal = std::move(started.terminal);
   state->group = std::move(started.group);
+  state->network = std::move(started.network);
   state->occupant = {.uid = plan.identity.user.uid,
                      .gid = plan.identity.user.gid,
                      .groups = plan.identity.user.groups,
@@ -310,6 +325,10 @@ void Sandbox::limit(const Limits& limits) {
 
 CgroupStatistics Sandbox::statistics() { return state_->own_group().statistics(); }
 
+std::vector<std::string> Sandbox::network_warnings() const {
+  return state_->network ? state_->network->warnings() : std::vector<std::string>();
+}
+
 std::optional<Terminal> Sandbox::take_terminal() {
   if (!state_->terminal) return std::nullopt;
   return Terminal(std::move(state_->terminal));
@@ -321,6 +340,7 @@ void Sandbox::release() {
   for (auto* group : {&state_->group, &state_->main_share}) {
     if (*group) (*group)->release();  // the next start of this caller removes it, once it is empty
   }
+  if (state_->network) state_->network->release();
   state_->listening.release();
   state_->owned = false;
 }

@@ -23,6 +23,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "launch/child/setup.hpp"
 #include "launch/control.hpp"
@@ -31,6 +32,7 @@
 #include "launch/group.hpp"
 #include "launch/id_view.hpp"
 #include "launch/init_image.hpp"
+#include "sys/deadline.hpp"
 #include "sys/error.hpp"
 #include "sys/raw.hpp"
 #include "sys/signals_blocked.hpp"
@@ -106,9 +108,11 @@ class NewChild {
     if (!pidfd_) return;
     raw::kill_process(pidfd_.get(), pid_);
     raw::reap(pidfd_.get());
+    if (start_.network_socket >= 0) ::close(start_.network_socket);
   }
 
   void clone(std::uint64_t namespaces, std::optional<std::uint32_t> owner, int group);
+  UniqueFd wait_for_network(int sync);
   void wait_until_executed();
   [[nodiscard]] int pid() const { return pid_; }
   [[nodiscard]] const child::Failure& failure() const { return start_.failure; }
@@ -150,6 +154,16 @@ void NewChild::clone(std::uint64_t namespaces, std::optional<std::uint32_t> owne
   }
   pid_ = static_cast<int>(result);
   pidfd_.reset(pidfd);
+}
+
+/// The socket that leads into the child's network; none where that has failed. `sync`: the caller's
+/// end.
+UniqueFd NewChild::wait_for_network(int sync) {
+  char byte = 0;
+  if (!wait_readable({sync, pidfd_.get()}, Deadline::kForEver) ||
+      ::recv(sync, &byte, 1, MSG_DONTWAIT) != 1)
+    return {};
+  return UniqueFd(std::exchange(start_.network_socket, -1));
 }
 
 void NewChild::wait_until_executed() {
@@ -208,6 +222,13 @@ void begin_with_limited_memory(Plan& plan, const Spec& spec, int control) {
   queue_requests(plan, spec, control);
 }
 
+/// None where the child has failed; it says how, once it is let go.
+std::optional<Attachment> attach(NewChild& child, const Network& network, int sync) {
+  UniqueFd inside = child.wait_for_network(sync);
+  if (!inside) return std::nullopt;
+  return Attachment(network, child.pid(), std::move(inside));
+}
+
 }  // namespace
 
 Started start_child(Plan& plan, const Spec& spec, int listening) {
@@ -233,6 +254,8 @@ Started start_child(Plan& plan, const Spec& spec, int listening) {
   if (!plan.group) plan.group = enter_scope(spec, child.pid());
 
   plan_root(spec, plan);
+  std::optional<Attachment> network;
+  if (is_attached(spec.network)) network = attach(child, spec.network, sync.ours.get());
   SocketPair control;
   if (spec.init == Init::kYes) {
     control = make_socket_pair();
@@ -270,7 +293,8 @@ Started start_child(Plan& plan, const Spec& spec, int listening) {
           .pid = child.pid(),
           .control = std::move(control.ours),
           .terminal = std::move(terminal),
-          .group = std::move(plan.group)};
+          .group = std::move(plan.group),
+          .network = std::move(network)};
 }
 
 }  // namespace sbx::detail

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "launch/network/attachment.hpp"
 #include "launch/plan.hpp"
 #include "sbx/cgroup.hpp"
 #include "sbx/fd.hpp"
@@ -17,6 +18,7 @@ struct Started {
   UniqueFd control;             // to the init; none without one
   UniqueFd terminal;            // the master side of the program's; only without an init
   std::optional<Cgroup> group;  // where it has limits
+  std::optional<Attachment> network;
 };
 
 /// Carries `plan` out. `listening` is the socket for the init, or -1. Throws SystemError or

@@ -72,8 +72,10 @@ struct VassalFile {
 
 /// Lays the table [sandbox] over `spec`: single values replace, lists add. `distros` is the
 /// directory of named roots. A uid goes by the tenant's name. Throws std::invalid_argument for a
-/// user that the host does not have, or that is root. The table [network], disk_bytes and
-/// cpu_time_per_day have no place in a Spec: they are the caller's to enforce or to refuse.
+/// user that the host does not have, or that is root. A tenant who may reach
+/// something, or publishes a port, is on the host's network (Network::Mode::kRouted), with the
+/// tenant's name. disk_bytes and cpu_time_per_day have no place in a Spec: they are the caller's to
+/// enforce or to refuse.
 SBX_API void apply(const VassalFile& file, const std::filesystem::path& distros, Spec& spec);
 
 }  // namespace sbx::host

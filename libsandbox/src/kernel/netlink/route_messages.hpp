@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "kernel/netlink/socket.hpp"
@@ -23,7 +24,7 @@ enum class Existing { kRefused, kReplaced };
 class RouteMessages {
  public:
   void create(const Veth& veth);
-  void create_bridge(const std::string& name);
+  void create_bridge(const std::string& name, const std::optional<MacAddress>& mac = {});
   void remove(const LinkName& link);
 
   void set_up(const LinkName& link);

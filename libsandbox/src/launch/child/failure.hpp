@@ -19,6 +19,7 @@ enum class Stage : std::uint16_t {
   kPivot,
   kHostname,
   kLoopback,
+  kNetwork,
   kKeyring,
   kControlGroup,
   kSession,

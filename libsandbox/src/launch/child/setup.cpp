@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/keyctl.h>
+#include <linux/netlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -230,9 +231,20 @@ Failure make_namespaces(const Setup& setup) noexcept {
   return setup.hostname == nullptr ? Failure{} : name_host(setup.hostname);
 }
 
-Failure set_up(const Setup& setup) noexcept {
+/// The network is the child's, and the one who connects it is the caller.
+Failure offer_network(Start& start) noexcept {
+  const long fd = raw::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (fd < 0) return failed(Stage::kNetwork, fd);
+  start.network_socket = static_cast<std::int32_t>(fd);
+  return {};
+}
+
+Failure set_up(Start& start) noexcept {
+  const Setup& setup = *start.setup;
   Failure made = enter_groups(setup.entrances, setup.entrance_count);
   if (!made) made = make_namespaces(setup);
+  if (!made && setup.open_network) made = offer_network(start);
+  if (setup.open_network) raw::write(setup.sync_fd, "", 1);
   // Whatever has failed: the caller writes the maps of a process that is there.
   Failure failure = wait_for_caller(setup);
   if (!failure) failure = made;
@@ -261,7 +273,7 @@ Failure set_up(const Setup& setup) noexcept {
 
 void run(void* start) noexcept {
   auto* shared = static_cast<Start*>(start);
-  shared->failure = set_up(*shared->setup);
+  shared->failure = set_up(*shared);
   raw::exit_group(125);
 }
 

@@ -95,8 +95,9 @@ struct Setup {
   const int* entrances = nullptr;  // of control groups: "0" written there is the way in
   std::size_t entrance_count = 0;
   const char* hostname = nullptr;
-  bool loopback = false;     // bring it up
-  bool change_user = false;  // be `uid` and `gid` of the new user namespace during the set-up
+  bool loopback = false;      // bring it up
+  bool open_network = false;  // give the caller a socket to connect the network by
+  bool change_user = false;   // be `uid` and `gid` of the new user namespace during the set-up
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   bool clear_groups = false;
@@ -129,6 +130,10 @@ struct Start {
   // The kernel clears it, and wakes who waits, when the child gives the shared memory up: when it
   // executes or ends (CLONE_CHILD_CLEARTID).
   std::uint32_t sharing = 1;
+  // With Setup::open_network, and once a byte has come over the caller's end of the synchronisation
+  // socket: one of NETLINK_ROUTE in the child's network namespace, the caller's to close; -1 for
+  // none.
+  std::int32_t network_socket = -1;
 };
 
 /// A child from its first instruction on; `start` is a Start. Runs the whole set-up and then the

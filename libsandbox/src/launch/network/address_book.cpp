@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/network/address_book.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <memory>
+#include <utility>
+
+#include "launch/network/tenant_json.hpp"
+#include "sys/error.hpp"
+#include "sys/number.hpp"
+
+namespace sbx::detail {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kGuesses = 64;
+constexpr const char* kHost = "host";
+constexpr const char* kPools = "pools";
+constexpr const char* kNew = ".new";        // what is not yet whole
+constexpr const char* kCursor = ".cursor";  // how far gone() has looked
+
+/// Opens a directory that is the caller's and that nobody else may write to; makes it first.
+UniqueFd own_directory(int parent, const std::string& name, const fs::path& path) {
+  if (::mkdirat(parent, name.c_str(), 0700) < 0 && errno != EEXIST) {
+    throw_errno("cannot make the directory '{}'", printable(path.native()));
+  }
+  UniqueFd fd(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) throw_errno("cannot open the directory '{}'", printable(path.native()));
+  struct stat status {};
+  if (::fstat(fd.get(), &status) < 0) throw_errno("cannot look at '{}'", printable(path.native()));
+  if (status.st_uid != ::geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    throw SystemError(EPERM, fmt::format("cannot use the directory '{}'", printable(path.native())),
+                      "it must be the caller's, and nobody else may write to it");
+  }
+  return fd;
+}
+
+UniqueFd own_tree(const fs::path& top, std::initializer_list<std::string> below) {
+  fs::path path = fs::absolute(top).lexically_normal();
+  if (path.has_parent_path()) {
+    std::error_code ignored;  // the next step says it better
+    fs::create_directories(path.parent_path(), ignored);
+  }
+  UniqueFd fd = own_directory(AT_FDCWD, path.native(), path);
+  for (const std::string& name : below) {
+    path /= name;
+    fd = own_directory(fd.get(), name, path);
+  }
+  return fd;
+}
+
+/// What tells the calling thread's network namespace from all others since the machine's start.
+std::string namespace_cookie() {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  std::uint64_t cookie = 0;
+  socklen_t size = sizeof cookie;
+  if (!socket || ::getsockopt(socket.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) < 0) {
+    throw_errno("cannot identify the network namespace");
+  }
+  return std::to_string(cookie);
+}
+
+/// None when the file is not there.
+std::optional<std::string> read_file(const UniqueFd& directory, const std::string& name) {
+  const UniqueFd fd(::openat(directory.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd && errno == ENOENT) return std::nullopt;
+  std::string text;
+  std::array<char, 4096> bytes{};
+  for (ssize_t size = -1; fd && size != 0;) {
+    size = ::read(fd.get(), bytes.data(), bytes.size());
+    if (size < 0 && errno != EINTR) throw_errno("cannot read '{}' in the book of addresses", name);
+    if (size > 0) text.append(bytes.data(), static_cast<std::size_t>(size));
+  }
+  if (!fd) throw_errno("cannot open '{}' in the book of addresses", printable(name));
+  return text;
+}
+
+template <typename Parse>
+auto parse_file(const UniqueFd& directory, const std::string& name, Parse parse)
+    -> std::optional<decltype(parse(std::string()))> {
+  const auto text = read_file(directory, name);
+  if (!text) return std::nullopt;
+  try {
+    return parse(*text);
+  } catch (const std::exception&) {
+    throw SystemError(EBADMSG,
+                      fmt::format("cannot read '{}' in the book of addresses", printable(name)),
+                      "it is damaged: remove it");
+  }
+}
+
+void write_new(const UniqueFd& directory, const std::string& name, const std::string& text) {
+  const UniqueFd fd(
+      ::openat(directory.get(), kNew, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd) throw_errno("cannot write '{}' in the book of addresses", printable(name));
+  const ssize_t size = ::write(fd.get(), text.data(), text.size());
+  if (size < 0) throw_errno("cannot write '{}' in the book of addresses", printable(name));
+  if (static_cast<std::size_t>(size) != text.size()) {
+    throw SystemError(ENOSPC,
+                      fmt::format("cannot write '{}' in the book of addresses", printable(name)));
+  }
+}
+
+/// The file is the old one, or the whole new one.
+void write_file(const UniqueFd& directory, const std::string& name, const std::string& text) {
+  write_new(directory, name, text);
+  if (::renameat(directory.get(), kNew, directory.get(), name.c_str()) < 0) {
+    throw_errno("cannot write '{}' in the book of addresses", printable(name));
+  }
+}
+
+void remove_file(const UniqueFd& directory, const std::string& name) {
+  if (::unlinkat(directory.get(), name.c_str(), 0) < 0 && errno != ENOENT) {
+    throw_errno("cannot remove '{}' from the book of addresses", printable(name));
+  }
+}
+
+bool has(const UniqueFd& directory, const std::string& name) {
+  struct stat status {};
+  return ::fstatat(directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/// What the symbolic link leads to; empty when there is none.
+std::string read_link(const UniqueFd& directory, const std::string& name) {
+  std::array<char, 256> text{};
+  const ssize_t size = ::readlinkat(directory.get(), name.c_str(), text.data(), text.size());
+  return size < 0 ? std::string() : std::string(text.data(), static_cast<std::size_t>(size));
+}
+
+Slot random_slot(Slot last) {
+  std::uint32_t value = 0;
+  if (::getrandom(&value, sizeof value, 0) < 0) throw_errno("cannot get random bytes");
+  return kFirstSlot + value % (last - kFirstSlot + 1);
+}
+
+/// Passes the names of files on, from the one after `start` on (a telldir(3)), until `each` says
+/// false. Returns where to go on; 0 at the end.
+template <typename Each>
+long walk(const UniqueFd& directory, long start, Each each) {
+  UniqueFd copy(::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  DIR* const stream = copy ? ::fdopendir(copy.get()) : nullptr;
+  if (stream == nullptr) throw_errno("cannot read the book of addresses");
+  [[maybe_unused]] const int now_the_streams = copy.release();
+  const std::unique_ptr<DIR, int (*)(DIR*)> closer(stream, ::closedir);
+  if (start != 0) ::seekdir(stream, start);
+  while (const dirent* entry = ::readdir(stream)) {
+    if (entry->d_name[0] == '.') continue;
+    if (!each(std::string(entry->d_name))) return ::telldir(stream);
+  }
+  return 0;
+}
+
+}  // namespace
+
+NetworkUsage add(const NetworkUsage& one, const NetworkUsage& other) {
+  const auto sum = [](const TrafficCount& a, const TrafficCount& b) -> TrafficCount {
+    return {
+        .received = {a.received.bytes + b.received.bytes, a.received.packets + b.received.packets},
+        .sent = {a.sent.bytes + b.sent.bytes, a.sent.packets + b.sent.packets}};
+  };
+  return {.internet4 = sum(one.internet4, other.internet4),
+          .internet6 = sum(one.internet6, other.internet6),
+          .published4 = sum(one.published4, other.published4),
+          .published6 = sum(one.published6, other.published6),
+          .forged_packets = one.forged_packets + other.forged_packets};
+}
+
+bool is_alive(const Tenant& tenant) {
+  struct stat status {};
+  const std::string path = fmt::format("/proc/{}/ns/net", tenant.pid);
+  return ::stat(path.c_str(), &status) == 0 && status.st_ino == tenant.inode;
+}
+
+AddressBook::AddressBook(const HostNetwork& host) {
+  const std::string cookie = namespace_cookie();
+  for (;;) {
+    run_ = own_tree(host.run_directory, {".network", cookie});
+    while (::flock(run_.get(), LOCK_EX) < 0) {
+      if (errno != EINTR) throw_errno("cannot lock the book of addresses");
+    }
+    struct stat status {};
+    // Whoever had the lock before may have tidied it away.
+    if (::fstat(run_.get(), &status) == 0 && status.st_nlink > 0) break;
+  }
+  entries_ = own_directory(run_.get(), "tenants", host.run_directory / ".network/tenants");
+  const UniqueFd state = own_tree(host.state_directory, {"network"});
+  names_ = own_directory(state.get(), "names", host.state_directory / "network/names");
+  slots_ = own_directory(state.get(), "slots", host.state_directory / "network/slots");
+  state_ = UniqueFd(::fcntl(state.get(), F_DUPFD_CLOEXEC, 3));
+  run_path_ = host.run_directory / ".network" / cookie;
+}
+
+std::optional<HostRecord> AddressBook::host() const {
+  return parse_file(run_, kHost, host_from_json);
+}
+
+void AddressBook::write_host(const HostRecord& record) { write_file(run_, kHost, to_json(record)); }
+
+void AddressBook::remove_host() { remove_file(run_, kHost); }
+
+std::optional<Pools> AddressBook::pools() const {
+  return parse_file(state_, kPools, pools_from_json);
+}
+
+void AddressBook::write_pools(const Pools& pools) { write_file(state_, kPools, to_json(pools)); }
+
+bool AddressBook::try_enter(Tenant& tenant, Slot slot) {
+  tenant.slot = slot;
+  const std::string file = std::to_string(slot);
+  write_new(entries_, file, to_json(tenant));
+  const int linked = ::linkat(entries_.get(), kNew, entries_.get(), file.c_str(), 0);
+  const int error = errno;
+  ::unlinkat(entries_.get(), kNew, 0);
+  if (linked == 0) return true;
+  if (error == EEXIST) return false;
+  throw SystemError(error, "cannot write in the book of addresses");
+}
+
+/// A slot that nobody has, and that is nobody's when he comes back; else, of those that wait for
+/// somebody to come back, the one that has waited longest.
+Slot AddressBook::find_free(Slot last) {
+  const auto is_used = [&](Slot slot) { return has(entries_, std::to_string(slot)); };
+  const auto is_kept = [&](Slot slot) { return has(slots_, std::to_string(slot)); };
+  for (int guess = 0; guess < kGuesses; ++guess) {
+    const Slot slot = random_slot(last);
+    if (!is_used(slot) && !is_kept(slot)) return slot;
+  }
+  std::optional<std::pair<timespec, Slot>> oldest;
+  for (Slot slot = kFirstSlot; slot <= last; ++slot) {
+    if (is_used(slot)) continue;
+    struct stat status {};
+    if (::fstatat(slots_.get(), std::to_string(slot).c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) {
+      return slot;
+    }
+    const auto is_older = [](const timespec& a, const timespec& b) {
+      return std::pair(a.tv_sec, a.tv_nsec) < std::pair(b.tv_sec, b.tv_nsec);
+    };
+    if (!oldest || is_older(status.st_mtim, oldest->first)) oldest = {status.st_mtim, slot};
+  }
+  if (!oldest) {
+    throw SystemError(ENOSPC, "cannot give the sandbox an address",
+                      fmt::format("all {} of the pool are in use", last - kFirstSlot + 1));
+  }
+  forget(read_link(slots_, std::to_string(oldest->second)));
+  remove_file(slots_, std::to_string(oldest->second));
+  return oldest->second;
+}
+
+void AddressBook::keep(const std::string& name, Slot slot) {
+  const std::string link = std::to_string(slot);
+  // First the slot, which keeps others away from it; then the name, which makes it good.
+  if (::symlinkat(name.c_str(), slots_.get(), link.c_str()) < 0 && errno != EEXIST) {
+    throw_errno("cannot write in the book of addresses");
+  }
+  write_file(names_, name, to_json(NameRecord{.slot = slot, .usage = {}}));
+}
+
+void AddressBook::enter(Tenant& tenant, const Pools& pools) {
+  const Slot last = last_slot(pools);
+  const std::string& name = tenant.network.name;
+  if (name.empty()) {
+    while (!try_enter(tenant, find_free(last))) {
+    }
+    return;
+  }
+  auto record = this->name(name);
+  if (record && (record->slot > last || read_link(slots_, std::to_string(record->slot)) != name)) {
+    record.reset();
+  }
+  const Slot slot = record ? record->slot : find_free(last);
+  if (!record) keep(name, slot);
+  if (!try_enter(tenant, slot)) {
+    throw SystemError(EBUSY, fmt::format("cannot give '{}' its addresses", printable(name)),
+                      "a sandbox of that name has them");
+  }
+}
+
+void AddressBook::leave(const Tenant& tenant, const NetworkUsage& usage) {
+  if (!tenant.network.name.empty()) {
+    if (auto record = name(tenant.network.name); record && record->slot == tenant.slot) {
+      record->usage = add(record->usage, usage);
+      write_file(names_, tenant.network.name, to_json(*record));
+    }
+  }
+  remove_file(entries_, std::to_string(tenant.slot));
+}
+
+std::optional<Tenant> AddressBook::tenant(Slot slot) const {
+  const std::string file = std::to_string(slot);
+  return parse_file(entries_, file, tenant_from_json);
+}
+
+std::vector<Tenant> AddressBook::gone(std::size_t most) {
+  const std::string saved = read_link(entries_, kCursor);
+  const long start = static_cast<long>(parse_unsigned(saved, LONG_MAX).value_or(0));
+  std::vector<Tenant> found;
+  std::size_t seen = 0;
+  const auto look = [&](const std::string& file) {
+    const auto slot = parse_unsigned(file, kLastSlot);
+    if (slot) {
+      const auto tenant = this->tenant(static_cast<Slot>(*slot));
+      if (tenant && !is_alive(*tenant)) found.push_back(*tenant);
+    }
+    return ++seen < most;
+  };
+  long next = walk(entries_, start, look);
+  if (next == 0 && start != 0) next = walk(entries_, 0, look);
+  if (next != start) {
+    ::unlinkat(entries_.get(), kCursor, 0);
+    if (next != 0) {
+      [[maybe_unused]] const int kept =
+          ::symlinkat(std::to_string(next).c_str(), entries_.get(), kCursor);
+    }
+  }
+  return found;
+}
+
+std::vector<Tenant> AddressBook::tenants() const {
+  std::vector<Tenant> all;
+  walk(entries_, 0, [&](const std::string& file) {
+    if (const auto slot = parse_unsigned(file, kLastSlot)) {
+      if (auto found = tenant(static_cast<Slot>(*slot))) all.push_back(*found);
+    }
+    return true;
+  });
+  return all;
+}
+
+bool AddressBook::is_empty() const {
+  return walk(entries_, 0, [](const std::string&) { return false; }) == 0;
+}
+
+std::optional<NameRecord> AddressBook::name(const std::string& name) const {
+  return parse_file(names_, name, name_from_json);
+}
+
+void AddressBook::forget(const std::string& name) {
+  const auto record = this->name(name);
+  if (!record) return;
+  const std::string link = std::to_string(record->slot);
+  remove_file(names_, name);
+  if (read_link(slots_, link) == name) remove_file(slots_, link);
+}
+
+void AddressBook::tidy() noexcept {
+  ::unlinkat(entries_.get(), kCursor, 0);
+  ::unlinkat(run_.get(), "tenants", AT_REMOVEDIR);
+  if (::rmdir(run_path_.c_str()) == 0) ::rmdir(run_path_.parent_path().c_str());
+}
+
+}  // namespace sbx::detail

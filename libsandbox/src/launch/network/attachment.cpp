@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/network/attachment.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+#include <utility>
+
+#include "kernel/netlink/route_messages.hpp"
+#include "launch/network/address_book.hpp"
+#include "launch/network/host_setup.hpp"
+#include "launch/network/tenant.hpp"
+#include "launch/network/wall.hpp"
+#include "sbx/capability.hpp"
+#include "sbx/link.hpp"
+#include "sbx/namespace.hpp"
+#include "sys/error.hpp"
+
+namespace sbx::detail {
+namespace {
+
+constexpr const char* kInnerLink = "eth0";
+constexpr std::size_t kLongestName = 64;
+
+// How many tenants each start looks at to find those that nobody has taken out.
+constexpr std::size_t kSweptAtOnce = 16;
+
+void require_rights() {
+  const CapabilitySet rights = ThreadCapabilities::current().effective;
+  if (rights.contains(Capability::kNetAdmin) && rights.contains(Capability::kSysAdmin)) return;
+  throw SystemError(EPERM, "cannot give the sandbox a network of the host's",
+                    "it takes CAP_NET_ADMIN and CAP_SYS_ADMIN, as root has; pasta needs neither");
+}
+
+bool is_missing(const SystemError& error) { return error.code().value() == ENOENT; }
+
+/// Takes what is left of `tenant` out of the walls and out of the book.
+NetworkUsage take_out(AddressBook& book, const Wall& wall, const Tenant& tenant,
+                      Conversations& kernel) {
+  NetworkUsage usage;
+  try {
+    usage = read_usage(kernel.tables, wall, tenant);
+    nft::Batch batch;
+    dismiss(batch, wall, tenant);
+    kernel.tables.commit(batch);
+    forget_connections(kernel.tables, wall, tenant);
+  } catch (const SystemError& error) {
+    if (!is_missing(error)) throw;  // it had not come so far, or somebody has removed the walls
+  }
+  book.leave(tenant, usage);
+  return usage;
+}
+
+void sweep(AddressBook& book, const Wall& wall, Conversations& kernel) {
+  for (const Tenant& tenant : book.gone(kSweptAtOnce)) take_out(book, wall, tenant, kernel);
+}
+
+/// Who had the name before and was not taken out is in the way.
+void sweep_name(AddressBook& book, const Wall& wall, const std::string& name,
+                Conversations& kernel) {
+  const auto record = name.empty() ? std::nullopt : book.name(name);
+  const auto tenant = record ? book.tenant(record->slot) : std::nullopt;
+  if (tenant && tenant->network.name == name && !is_alive(*tenant)) {
+    take_out(book, wall, *tenant, kernel);
+  }
+}
+
+/// Says whose a port is, where the kernel only knows that it is somebody's.
+void require_free_ports(const AddressBook& book, const Network& network) {
+  for (const Tenant& other : book.tenants()) {
+    for (const PublishedPort& theirs : other.network.publish) {
+      for (const PublishedPort& ours : network.publish) {
+        if (ours.host_port != theirs.host_port || ours.protocol != theirs.protocol ||
+            ours.address != theirs.address) {
+          continue;
+        }
+        throw SystemError(
+            EADDRINUSE, fmt::format("cannot publish '{}'", ours.to_string()),
+            fmt::format("the sandbox {} has '{}'",
+                        other.network.name.empty() ? std::to_string(other.slot)
+                                                   : "'" + printable(other.network.name) + "'",
+                        theirs.to_string()));
+      }
+    }
+  }
+}
+
+void commit_admission(AddressBook& book, const Network& network, const HostRecord& record,
+                      const Wall& wall, const Tenant& tenant, Conversations& kernel) {
+  nft::Batch batch;
+  admit(batch, wall, tenant);
+  try {
+    kernel.tables.commit(batch);
+  } catch (const SystemError& error) {
+    if (error.code().value() == EEXIST) require_free_ports(book, network);
+    if (!is_missing(error)) throw;
+    rebuild_walls(book, network.host, record, kernel);
+  }
+}
+
+/// The outer end, and the host's way to the sandbox.
+void connect_outside(const Tenant& tenant, const TenantAddresses& self, const Namespace& inside,
+                     Conversations& kernel) {
+  const Veth veth{.name = self.link,
+                  .mac = tenant.on_bridge() ? std::nullopt : std::optional(kHostMac),
+                  .peer_name = kInnerLink,
+                  .peer_mac = self.mac,
+                  .peer_namespace = &inside,
+                  .arp = false,
+                  .link_local = false};
+  RouteMessages making;
+  making.create(veth);
+  try {
+    making.send(kernel.links);
+  } catch (const SystemError& error) {
+    if (error.code().value() != EEXIST) throw;
+    // The one before has ended, and the kernel has not come to its links yet.
+    const Link old = kernel.lookup.open(self.link);
+    RouteMessages removing;
+    removing.remove({old.index(), old.name()});
+    removing.send(kernel.links);
+    making.send(kernel.links);
+  }
+  const Link link = kernel.lookup.open(self.link);
+  const LinkName outer{link.index(), link.name()};
+  const Link target = kernel.lookup.open(self.entry);
+  const LinkName way{target.index(), target.name()};
+  RouteMessages messages;
+  if (tenant.on_bridge()) {
+    messages.join(outer, way, {.isolated = true, .learning = true, .flood = false});
+  }
+  messages.set_up(outer);
+  for (const IpAddress& address : {self.ipv4, self.ipv6}) {
+    messages.add_route(way, {.destination = {address, address.bits()}}, Existing::kReplaced);
+    messages.add_neighbour(way, address, self.mac, Existing::kReplaced);
+  }
+  if (tenant.network.rate_bits_per_second != 0) {
+    messages.limit_rate(outer, tenant.network.rate_bits_per_second);
+  }
+  messages.send(kernel.links);
+  if (!tenant.on_bridge() && !tenant.network.publish.empty()) {
+    write_setting(fmt::format("/proc/sys/net/ipv4/conf/{}/route_localnet", outer.name), "1");
+  }
+}
+
+IpPrefix all_of(const IpPrefix& pool) {
+  return IpPrefix::parse(pool.address.family() == IpFamily::kIpv4 ? "0.0.0.0/0" : "::/0");
+}
+
+/// The inner end: its addresses, and the one way out.
+void connect_inside(const Pools& pools, const Tenant& tenant, UniqueFd socket) {
+  const Rtnetlink lookup(UniqueFd(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 3)));
+  NetlinkSocket inside(std::move(socket));
+  const Link link = lookup.open(kInnerLink);
+  const LinkName inner{link.index(), link.name()};
+  RouteMessages messages;
+  messages.set_up(inner);
+  for (const IpPrefix& pool : {pools.ipv4, pools.ipv6}) {
+    const IpAddress address = pool.at(tenant.slot);
+    const IpAddress gateway = pool.at(kGateway);
+    messages.add_address(inner, {address, address.bits()}, Existing::kRefused);
+    messages.add_neighbour(inner, gateway, kHostMac, Existing::kReplaced);
+    messages.add_route(inner, {.destination = all_of(pool), .gateway = gateway, .on_link = true},
+                       Existing::kReplaced);
+  }
+  if (tenant.network.rate_bits_per_second != 0) {
+    messages.limit_rate(inner, tenant.network.rate_bits_per_second);
+  }
+  messages.send(inside);
+}
+
+/// Whether a socket of the host's is bound to the port.
+bool is_taken(const PublishedPort& port, int family) {
+  const bool tcp = port.protocol == PublishedPort::Protocol::kTcp;
+  const UniqueFd socket(::socket(family, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0));
+  if (!socket) return false;  // not even the family is there
+  const int on = 1;
+  // Connections of TCP that are over hold their port for a while, and are in nobody's way.
+  if (tcp) ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  sockaddr_in6 v6{};
+  sockaddr_in v4{};
+  v6.sin6_family = AF_INET6;
+  v4.sin_family = AF_INET;
+  v6.sin6_port = v4.sin_port = htons(port.host_port);
+  if (port.address) {
+    const auto bytes = port.address->bytes();
+    void* const place =
+        family == AF_INET ? static_cast<void*>(&v4.sin_addr) : static_cast<void*>(&v6.sin6_addr);
+    std::memcpy(place, bytes.data(), bytes.size());
+  }
+  if (family == AF_INET6) {
+    ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    return ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&v6), sizeof v6) < 0 &&
+           errno == EADDRINUSE;
+  }
+  return ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&v4), sizeof v4) < 0 &&
+         errno == EADDRINUSE;
+}
+
+/// Somebody who listens on the host's port would hear nothing any more.
+void require_silent_ports(const Network& network) {
+  for (const PublishedPort& port : network.publish) {
+    for (const int family : {AF_INET, AF_INET6}) {
+      if (port.address && (port.address->family() == IpFamily::kIpv4) != (family == AF_INET)) {
+        continue;
+      }
+      if (is_taken(port, family)) {
+        throw SystemError(EADDRINUSE, fmt::format("cannot publish '{}'", port.to_string()),
+                          "a program of the host's has the port");
+      }
+    }
+  }
+}
+
+}  // namespace
+
+struct Attachment::State {
+  void connect(AddressBook& book, Conversations& kernel, pid_t pid, UniqueFd inside);
+
+  Network network;
+  Wall wall;
+  Tenant tenant;
+  std::vector<std::string> warnings;
+};
+
+void Attachment::State::connect(AddressBook& book, Conversations& kernel, pid_t pid,
+                                UniqueFd inside) {
+  HostRecord record = set_up_host(book, network.host, kernel);
+  if (network.mode == Network::Mode::kBridge) set_up_bridge(book, network.host, record, kernel);
+  wall = {names_of(network.host), record.pools};
+  warnings = record.warnings;
+  sweep(book, wall, kernel);
+  sweep_name(book, wall, network.name, kernel);
+  require_silent_ports(network);
+
+  const Namespace theirs = Namespace::of(pid, NamespaceKind::kNet);
+  tenant = {.slot = 0, .network = network, .pid = pid, .inode = theirs.inode()};
+  book.enter(tenant, record.pools);
+  try {
+    commit_admission(book, network, record, wall, tenant, kernel);
+    connect_outside(tenant, TenantAddresses(wall.names, wall.pools, tenant), theirs, kernel);
+    connect_inside(wall.pools, tenant, std::move(inside));
+  } catch (const std::exception&) {
+    take_out(book, wall, tenant, kernel);
+    throw;
+  }
+}
+
+Attachment::Attachment(const Network& network, pid_t pid, UniqueFd inside)
+    : state_(std::make_unique<State>()) {
+  require_rights();
+  state_->network = network;
+  AddressBook book(network.host);
+  Conversations kernel;
+  try {
+    state_->connect(book, kernel, pid, std::move(inside));
+  } catch (const std::exception&) {
+    take_down_host(book, network.host, kernel);
+    throw;
+  }
+}
+
+Attachment::Attachment(Attachment&&) noexcept = default;
+Attachment& Attachment::operator=(Attachment&& other) noexcept {
+  std::swap(state_, other.state_);
+  return *this;
+}
+
+Attachment::~Attachment() {
+  try {
+    end();
+  } catch (const std::exception&) {
+    // The next one who connects a sandbox takes it back.
+  }
+}
+
+const std::vector<std::string>& Attachment::warnings() const { return state_->warnings; }
+
+NetworkUsage Attachment::end() {
+  const auto state = std::exchange(state_, nullptr);
+  if (!state) return {};
+  AddressBook book(state->network.host);
+  Conversations kernel;
+  const NetworkUsage usage = take_out(book, state->wall, state->tenant, kernel);
+  take_down_host(book, state->network.host, kernel);
+  return usage;
+}
+
+void Attachment::release() noexcept { state_.reset(); }
+
+void check_network(const Network& network) {
+  const std::string& name = network.name;
+  if (name.size() > kLongestName || name.find('/') != std::string::npos || name.starts_with('.') ||
+      name.find('\0') != std::string::npos) {
+    throw std::invalid_argument(
+        fmt::format("'{}' is no name for a network: at most {} bytes, no '/', no dot in front",
+                    printable(name), kLongestName));
+  }
+  if (network.connections_max == 0) {
+    throw std::invalid_argument("a network without a single connection is none");
+  }
+  for (std::size_t i = 0; i < network.publish.size(); ++i) {
+    const PublishedPort& one = network.publish[i];
+    if (one.host_port == 0 || one.inner_port == 0) {
+      throw std::invalid_argument("port 0 cannot be published");
+    }
+    for (std::size_t j = 0; j < i; ++j) {
+      const PublishedPort& other = network.publish[j];
+      if (one.host_port == other.host_port && one.protocol == other.protocol &&
+          one.address == other.address) {
+        throw std::invalid_argument(fmt::format("'{}' and '{}' publish one port twice",
+                                                other.to_string(), one.to_string()));
+      }
+    }
+  }
+}
+
+}  // namespace sbx::detail
+
+namespace sbx {
+
+std::optional<NetworkUsage> network_usage(const HostNetwork& host, const std::string& name) {
+  detail::AddressBook book(host);
+  const auto record = book.name(name);
+  if (!record) {
+    if (book.is_empty() && !book.host()) book.tidy();
+    return std::nullopt;
+  }
+  NetworkUsage usage = record->usage;
+  const auto tenant = book.tenant(record->slot);
+  const auto set_up = book.host();
+  if (tenant && tenant->network.name == name && set_up) {
+    const detail::Wall wall{detail::names_of(host), set_up->pools};
+    usage = detail::add(usage, detail::read_usage(nft::Nftables(), wall, *tenant));
+  }
+  return usage;
+}
+
+void forget_network(const HostNetwork& host, const std::string& name) {
+  detail::AddressBook book(host);
+  const auto record = book.name(name);
+  const auto tenant = record ? book.tenant(record->slot) : std::nullopt;
+  if (tenant && tenant->network.name == name && detail::is_alive(*tenant)) {
+    throw SystemError(EBUSY, fmt::format("cannot forget the addresses of '{}'", name),
+                      "a sandbox of that name has them");
+  }
+  book.forget(name);
+}
+
+}  // namespace sbx

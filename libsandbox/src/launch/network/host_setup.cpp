@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/network/host_setup.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/netlink.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <filesystem>
+
+#include "kernel/netlink/route_messages.hpp"
+#include "launch/network/resolver.hpp"
+#include "sys/error.hpp"
+
+namespace sbx::detail {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kForwarding4 = "/proc/sys/net/ipv4/ip_forward";
+constexpr const char* kForwarding6 = "/proc/sys/net/ipv6/conf/all/forwarding";
+constexpr const char* kInterfaces6 = "/proc/sys/net/ipv6/conf";
+
+// In IPv4 blocks that hardly any network uses, of 65536 addresses each.
+constexpr unsigned kFirstChoice = 213;
+constexpr unsigned kLastChoice = 253;
+constexpr const char* kOtherChoices[] = {"198.18.0.0/16", "198.19.0.0/16", "172.31.0.0/16",
+                                         "192.168.0.0/16"};
+
+/// Empty when it is not there.
+std::string read_setting(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 64> text{};
+  const ssize_t size = fd ? ::read(fd.get(), text.data(), text.size()) : 0;
+  std::string value(text.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+  while (value.ends_with('\n')) value.pop_back();
+  return value;
+}
+
+/// What has to be changed, and what it was.
+std::vector<ChangedSetting> settings_to_change() {
+  std::vector<ChangedSetting> changes;
+  const auto want = [&](const std::string& path, const std::string& now) {
+    const std::string before = read_setting(path);
+    if (!before.empty() && before != now) changes.push_back({path, before, now});
+  };
+  want(kForwarding4, "1");
+  // A router does not listen to other routers any more, unless it is told to: the host would lose
+  // its own address and way out.
+  if (read_setting(kForwarding6) == "0") {
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(kInterfaces6, none)) {
+      const std::string name = entry.path().filename().native();
+      const std::string path = entry.path() / "accept_ra";
+      if (name != "all" && name != "default" && read_setting(path) == "1") want(path, "2");
+    }
+  }
+  want(kForwarding6, "1");
+  return changes;
+}
+
+bool overlaps_any(const IpPrefix& pool, const std::vector<IpPrefix>& others) {
+  return std::any_of(others.begin(), others.end(),
+                     [&pool](const IpPrefix& other) { return pool.overlaps(other); });
+}
+
+IpPrefix choose_ipv4(const HostNames& names, const std::vector<IpPrefix>& taken) {
+  // Two instances begin at different blocks, so that they need not find out about each other.
+  constexpr unsigned kChoices = kLastChoice - kFirstChoice + 1;
+  const unsigned start = names.table == "sandbox" ? 0 : std::hash<std::string>()(names.table);
+  for (unsigned i = 0; i < kChoices; ++i) {
+    const unsigned second = kFirstChoice + (start + i) % kChoices;
+    const IpPrefix pool = IpPrefix::parse(fmt::format("10.{}.0.0/16", second));
+    if (!overlaps_any(pool, taken)) return pool;
+  }
+  for (const char* choice : kOtherChoices) {
+    const IpPrefix pool = IpPrefix::parse(choice);
+    if (!overlaps_any(pool, taken)) return pool;
+  }
+  throw SystemError(EADDRINUSE, "cannot find IPv4 addresses for sandboxes",
+                    "the host has routes to all private blocks: name a pool");
+}
+
+/// 40 random bits, as RFC 4193 has it.
+IpPrefix choose_ipv6() {
+  std::array<std::uint8_t, 16> bytes{0xfd};
+  if (::getrandom(bytes.data() + 1, 5, 0) != 5) throw_errno("cannot get random bytes");
+  return {IpAddress(std::span<const std::uint8_t, 16>(bytes)), 64};
+}
+
+void check_pool(const IpPrefix& pool, IpFamily family, unsigned shortest, unsigned longest,
+                const std::vector<IpPrefix>& taken) {
+  const std::string attempt = fmt::format("cannot give addresses of '{}' away", pool.to_string());
+  if (pool.address.family() != family || pool.length < shortest || pool.length > longest) {
+    throw SystemError(EINVAL, attempt,
+                      fmt::format("a pool is an {} block from /{} to /{}",
+                                  family == IpFamily::kIpv4 ? "IPv4" : "IPv6", shortest, longest));
+  }
+  for (const IpPrefix& other : taken) {
+    if (!pool.overlaps(other)) continue;
+    throw SystemError(EADDRINUSE, attempt,
+                      fmt::format("the host has a route to '{}'", other.to_string()));
+  }
+}
+
+Pools choose_pools(AddressBook& book, const HostNetwork& host, const Conversations& kernel) {
+  const std::vector<IpPrefix> taken = kernel.lookup.destinations();
+  const auto kept = book.pools();
+  Pools pools;
+  if (host.ipv4_pool) {
+    pools.ipv4 = *host.ipv4_pool;
+  } else {
+    pools.ipv4 = kept ? kept->ipv4 : choose_ipv4(names_of(host), taken);
+  }
+  pools.ipv6 = host.ipv6_pool ? *host.ipv6_pool : kept ? kept->ipv6 : choose_ipv6();
+  check_pool(pools.ipv4, IpFamily::kIpv4, 8, 24, taken);
+  check_pool(pools.ipv6, IpFamily::kIpv6, 48, 112, taken);
+  pools.ipv4.address = pools.ipv4.first();
+  pools.ipv6.address = pools.ipv6.first();
+  if (!kept || !(*kept == pools)) book.write_pools(pools);
+  return pools;
+}
+
+LinkName loopback(const Conversations& kernel) { return {kernel.lookup.open("lo").index(), "lo"}; }
+
+/// The host's address for sandboxes: where their packets are sent to, and answers come from.
+void add_gateway(const Pools& pools, Conversations& kernel) {
+  RouteMessages messages;
+  for (const IpPrefix& pool : {pools.ipv4, pools.ipv6}) {
+    const IpAddress address = pool.at(kGateway);
+    messages.add_address(loopback(kernel), {address, address.bits()}, Existing::kReplaced);
+  }
+  messages.send(kernel.links);
+}
+
+void require_same_pools(const HostNetwork& host, const HostRecord& record) {
+  const auto check = [](const std::optional<IpPrefix>& wanted, const IpPrefix& used) {
+    if (!wanted || (wanted->first() == used.first() && wanted->length == used.length)) return;
+    throw SystemError(EBUSY, fmt::format("cannot give addresses of '{}' away", wanted->to_string()),
+                      fmt::format("sandboxes have those of '{}' now", used.to_string()));
+  };
+  check(host.ipv4_pool, record.pools.ipv4);
+  check(host.ipv6_pool, record.pools.ipv6);
+}
+
+void update_name_servers(AddressBook& book, HostRecord& record, const Wall& wall,
+                         Conversations& kernel) {
+  const Resolver found = read_resolver();
+  std::vector<std::string> texts;
+  for (const IpAddress& server : found.servers) texts.push_back(server.to_string());
+  if (texts == record.name_servers) return;
+  nft::Batch batch;
+  admit_name_servers(batch, wall, found.servers);
+  kernel.tables.commit(batch);
+  record.name_servers = texts;
+  book.write_host(record);
+}
+
+/// Looks for other walls when other tables are there than the last time.
+void update_warnings(AddressBook& book, HostRecord& record, const Wall& wall,
+                     const Conversations& kernel) {
+  std::vector<std::string> names;
+  for (const nft::Table& table : kernel.tables.tables()) {
+    if (table.name != wall.names.table) names.push_back(table.name);
+  }
+  if (names == record.tables) return;
+  record.tables = names;
+  record.warnings.clear();
+  for (const std::string& other : other_walls(kernel.tables, wall)) {
+    record.warnings.push_back(
+        fmt::format("{} drops what it does not know: let it accept what comes from and goes to "
+                    "interfaces '{}*'",
+                    other, wall.names.prefix));
+  }
+  book.write_host(record);
+}
+
+void restore(const std::vector<ChangedSetting>& settings) {
+  for (auto each = settings.rbegin(); each != settings.rend(); ++each) {
+    // What somebody else has changed since is his.
+    if (read_setting(each->path) == each->now) write_setting(each->path, each->before);
+  }
+}
+
+}  // namespace
+
+void write_setting(const std::string& path, const std::string& value) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd || ::write(fd.get(), value.data(), value.size()) < 0) {
+    throw_errno("cannot set '{}' to {}", path, value);
+  }
+}
+
+HostRecord set_up_host(AddressBook& book, const HostNetwork& host, Conversations& kernel) {
+  auto found = book.host();
+  if (found && found->ready) {
+    require_same_pools(host, *found);
+    const Wall wall{names_of(host), found->pools};
+    update_name_servers(book, *found, wall, kernel);
+    update_warnings(book, *found, wall, kernel);
+    return *found;
+  }
+  HostRecord record;
+  record.pools = choose_pools(book, host, kernel);
+  record.settings = found ? found->settings : settings_to_change();
+  book.write_host(record);
+  const Wall wall{names_of(host), record.pools};
+  for (const ChangedSetting& each : record.settings) write_setting(each.path, each.now);
+  add_gateway(record.pools, kernel);
+  nft::Batch batch;
+  build_wall(batch, wall);
+  kernel.tables.commit(batch);
+  record.ready = true;
+  book.write_host(record);
+  update_name_servers(book, record, wall, kernel);
+  update_warnings(book, record, wall, kernel);
+  return record;
+}
+
+void set_up_bridge(AddressBook& book, const HostNetwork& host, HostRecord& record,
+                   Conversations& kernel) {
+  if (record.bridge) return;
+  const Wall wall{names_of(host), record.pools};
+  nft::Batch batch;
+  build_port_wall(batch, wall);
+  kernel.tables.commit(batch);
+  if (!kernel.lookup.find(wall.names.bridge)) {
+    RouteMessages messages;
+    messages.create_bridge(wall.names.bridge, kHostMac);
+    messages.send(kernel.links);
+  }
+  const Link bridge = kernel.lookup.open(wall.names.bridge);
+  RouteMessages messages;
+  messages.set_up({bridge.index(), bridge.name()});
+  messages.send(kernel.links);
+  write_setting(fmt::format("/proc/sys/net/ipv4/conf/{}/route_localnet", bridge.name()), "1");
+  record.bridge = true;
+  book.write_host(record);
+}
+
+void rebuild_walls(AddressBook& book, const HostNetwork& host, const HostRecord& record,
+                   Conversations& kernel) {
+  const Wall wall{names_of(host), record.pools};
+  nft::Batch batch;
+  build_wall(batch, wall);
+  if (record.bridge) build_port_wall(batch, wall);
+  std::vector<IpAddress> servers;
+  for (const std::string& text : record.name_servers) servers.push_back(IpAddress::parse(text));
+  admit_name_servers(batch, wall, servers);
+  for (const Tenant& tenant : book.tenants()) admit(batch, wall, tenant);
+  kernel.tables.commit(batch);
+}
+
+void take_down_host(AddressBook& book, const HostNetwork& host, Conversations& kernel) {
+  const auto record = book.host();
+  if (!record || !book.is_empty()) return;
+  const HostNames names = names_of(host);
+  nft::Batch batch;
+  // Added first, so that there is something to remove.
+  for (const nft::Table& table : {names.filter(), names.ports()}) batch.add(table).remove(table);
+  kernel.tables.commit(batch);
+  if (const auto bridge = kernel.lookup.find(names.bridge)) {
+    RouteMessages messages;
+    messages.remove({bridge->index(), bridge->name()});
+    messages.send(kernel.links);
+  }
+  for (const IpPrefix& pool : {record->pools.ipv4, record->pools.ipv6}) {
+    const IpAddress address = pool.at(kGateway);
+    try {
+      RouteMessages messages;
+      messages.remove_address(loopback(kernel), {address, address.bits()});
+      messages.send(kernel.links);
+    } catch (const SystemError& error) {
+      if (error.code().value() != EADDRNOTAVAIL) throw;  // it had not come so far
+    }
+  }
+  restore(record->settings);
+  book.remove_host();
+  book.tidy();
+}
+
+}  // namespace sbx::detail

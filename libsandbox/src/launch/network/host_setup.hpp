@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the host's network needs for all sandboxes together: forwarding, an address of the host's
+// own, the firewall, the bridge.
+#pragma once
+
+#include <linux/netlink.h>
+
+#include "kernel/netlink/socket.hpp"
+#include "launch/network/address_book.hpp"
+#include "launch/network/tenant.hpp"
+#include "launch/network/wall.hpp"
+#include "sbx/link.hpp"
+#include "sbx/network.hpp"
+#include "sbx/nftables.hpp"
+
+namespace sbx::detail {
+
+/// The conversations with the kernel that a change of the host's network takes.
+struct Conversations {
+  NetlinkSocket links{NETLINK_ROUTE};
+  Rtnetlink lookup;
+  nft::Nftables tables;
+};
+
+/// Makes sure that all of it is there. What is changed is written down before.
+HostRecord set_up_host(AddressBook& book, const HostNetwork& host, Conversations& kernel);
+
+/// Makes sure that the bridge is.
+void set_up_bridge(AddressBook& book, const HostNetwork& host, HostRecord& record,
+                   Conversations& kernel);
+
+/// Builds the walls anew, with those in the book inside: for somebody has removed them.
+void rebuild_walls(AddressBook& book, const HostNetwork& host, const HostRecord& record,
+                   Conversations& kernel);
+
+/// Takes all of it back, when nobody is left in the book.
+void take_down_host(AddressBook& book, const HostNetwork& host, Conversations& kernel);
+
+/// The file below /proc/sys/net/ipv4/conf or ipv6/conf, one line.
+void write_setting(const std::string& path, const std::string& value);
+
+}  // namespace sbx::detail

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/network/tenant.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace sbx::detail {
+namespace {
+
+std::uint32_t hash(const std::string& text) {
+  std::uint32_t value = 2166136261U;  // FNV-1a
+  for (const char c : text) value = (value ^ static_cast<unsigned char>(c)) * 16777619U;
+  return value;
+}
+
+MacAddress mac_of(Slot slot) {
+  const auto byte = [slot](unsigned shift) { return static_cast<std::uint8_t>(slot >> shift); };
+  return {{0x02, 0x73, 0x62, byte(16), byte(8), byte(0)}};
+}
+
+}  // namespace
+
+HostNames names_of(const HostNetwork& host) {
+  const auto directory = std::filesystem::absolute(host.run_directory).lexically_normal();
+  if (directory == HostNetwork{}.run_directory) return {"sandbox", "sbx-", "sbx-bridge"};
+  const std::string mark = fmt::format("{:06x}", hash(directory.native()) & 0xffffffU);
+  return {"sandbox-" + mark, "sb" + mark + "-", "sb" + mark + "-bridge"};
+}
+
+Slot last_slot(const Pools& pools) {
+  const auto most = [](const IpPrefix& pool) -> Slot {
+    const unsigned bits = std::min(pool.address.bits() - pool.length, 24U);
+    return (Slot{1} << bits) - 2;  // the very last address is for all
+  };
+  return std::min({most(pools.ipv4), most(pools.ipv6), kLastSlot});
+}
+
+TenantAddresses::TenantAddresses(const HostNames& names, const Pools& pools, const Tenant& tenant)
+    : ipv4(pools.ipv4.at(tenant.slot)),
+      ipv6(pools.ipv6.at(tenant.slot)),
+      mac(mac_of(tenant.slot)),
+      link(fmt::format("{}{}", names.prefix, tenant.slot)),
+      entry(tenant.on_bridge() ? names.bridge : link) {}
+
+}  // namespace sbx::detail

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/network/tenant_json.hpp"
+
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <vector>
+
+namespace sbx::detail {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <typename T>
+Json texts(const std::vector<T>& values) {
+  Json list = Json::array();
+  for (const T& value : values) list.push_back(value.to_string());
+  return list;
+}
+
+template <typename T>
+std::vector<T> parse_texts(const Json& list) {
+  std::vector<T> values;
+  for (const Json& text : list) values.push_back(T::parse(text.get<std::string>()));
+  return values;
+}
+
+Json of(const Pools& pools) {
+  return {{"ipv4", pools.ipv4.to_string()}, {"ipv6", pools.ipv6.to_string()}};
+}
+
+Pools pools_of(const Json& json) {
+  return {IpPrefix::parse(json.at("ipv4").get<std::string>()),
+          IpPrefix::parse(json.at("ipv6").get<std::string>())};
+}
+
+Json of(const TrafficCount& count) {
+  return Json::array(
+      {count.received.bytes, count.received.packets, count.sent.bytes, count.sent.packets});
+}
+
+TrafficCount count_of(const Json& json) {
+  return {.received = {json.at(0).get<std::uint64_t>(), json.at(1).get<std::uint64_t>()},
+          .sent = {json.at(2).get<std::uint64_t>(), json.at(3).get<std::uint64_t>()}};
+}
+
+}  // namespace
+
+std::string to_json(const Tenant& tenant) {
+  const Network& network = tenant.network;
+  return Json{{"pid", tenant.pid},
+              {"inode", tenant.inode},
+              {"slot", tenant.slot},
+              {"bridge", tenant.on_bridge()},
+              {"name", network.name},
+              {"internet", network.internet},
+              {"allow", texts(network.allow)},
+              {"deny", texts(network.deny)},
+              {"publish", texts(network.publish)},
+              {"rate", network.rate_bits_per_second},
+              {"connections", network.connections_max}}
+      .dump();
+}
+
+Tenant tenant_from_json(const std::string& text) {
+  const Json json = Json::parse(text);
+  Tenant tenant{.slot = json.at("slot").get<Slot>(),
+                .network = {},
+                .pid = json.at("pid").get<pid_t>(),
+                .inode = json.at("inode").get<std::uint64_t>()};
+  Network& network = tenant.network;
+  network.mode = json.at("bridge").get<bool>() ? Network::Mode::kBridge : Network::Mode::kRouted;
+  network.name = json.at("name").get<std::string>();
+  network.internet = json.at("internet").get<bool>();
+  network.allow = parse_texts<Destination>(json.at("allow"));
+  network.deny = parse_texts<Destination>(json.at("deny"));
+  network.publish = parse_texts<PublishedPort>(json.at("publish"));
+  network.rate_bits_per_second = json.at("rate").get<std::uint64_t>();
+  network.connections_max = json.at("connections").get<std::uint32_t>();
+  return tenant;
+}
+
+std::string to_json(const HostRecord& record) {
+  Json settings = Json::array();
+  for (const ChangedSetting& each : record.settings) {
+    settings.push_back(Json::array({each.path, each.before, each.now}));
+  }
+  return Json{{"pools", of(record.pools)},
+              {"settings", settings},
+              {"name_servers", record.name_servers},
+              {"tables", record.tables},
+              {"warnings", record.warnings},
+              {"ready", record.ready},
+              {"bridge", record.bridge}}
+      .dump();
+}
+
+HostRecord host_from_json(const std::string& text) {
+  const Json json = Json::parse(text);
+  HostRecord record{.pools = pools_of(json.at("pools")),
+                    .settings = {},
+                    .name_servers = json.at("name_servers").get<std::vector<std::string>>(),
+                    .tables = json.at("tables").get<std::vector<std::string>>(),
+                    .warnings = json.at("warnings").get<std::vector<std::string>>(),
+                    .ready = json.at("ready").get<bool>(),
+                    .bridge = json.at("bridge").get<bool>()};
+  for (const Json& each : json.at("settings")) {
+    record.settings.push_back({each.at(0).get<std::string>(), each.at(1).get<std::string>(),
+                               each.at(2).get<std::string>()});
+  }
+  return record;
+}
+
+std::string to_json(const NameRecord& record) {
+  const NetworkUsage& usage = record.usage;
+  return Json{{"slot", record.slot},
+              {"internet4", of(usage.internet4)},
+              {"internet6", of(usage.internet6)},
+              {"published4", of(usage.published4)},
+              {"published6", of(usage.published6)},
+              {"forged_packets", usage.forged_packets}}
+      .dump();
+}
+
+NameRecord name_from_json(const std::string& text) {
+  const Json json = Json::parse(text);
+  return {.slot = json.at("slot").get<Slot>(),
+          .usage = {.internet4 = count_of(json.at("internet4")),
+                    .internet6 = count_of(json.at("internet6")),
+                    .published4 = count_of(json.at("published4")),
+                    .published6 = count_of(json.at("published6")),
+                    .forged_packets = json.at("forged_packets").get<std::uint64_t>()}};
+}
+
+std::string to_json(const Pools& pools) { return of(pools).dump(); }
+
+Pools pools_from_json(const std::string& text) { return pools_of(Json::parse(text)); }
+
+}  // namespace sbx::detail

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/network/wall.hpp"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "launch/network/wall_parts.hpp"
+
+namespace sbx::detail {
+namespace {
+
+using nft::Batch;
+using nft::Chain;
+using nft::ChainType;
+using nft::Element;
+using nft::Field;
+using nft::Hook;
+using nft::Rule;
+using nft::Set;
+using nft::Table;
+using nft::Value;
+
+constexpr std::uint16_t kDomain = 53;
+constexpr std::uint32_t kLocalAddress = 2;  // RTN_LOCAL
+
+/// Nobody's on the internet: private, the link's own, several's, reserved, and what leads to any of
+/// those by another name.
+constexpr const char* kPrivateBlocks[] = {
+    "0.0.0.0/8",     "10.0.0.0/8",    "100.64.0.0/10",  "127.0.0.0/8",    "169.254.0.0/16",
+    "172.16.0.0/12", "192.0.0.0/24",  "192.168.0.0/16", "198.18.0.0/15",  "224.0.0.0/3",
+    "::/96",         "::ffff:0:0/96", "64:ff9b::/96",   "64:ff9b:1::/48", "2002::/16",
+    "fc00::/7",      "fe80::/10",     "fec0::/10",      "ff00::/8",
+};
+
+IpAddress last_of(const IpPrefix& block) {
+  std::array<std::uint8_t, 16> bytes{};
+  const auto first = block.first();
+  std::copy(first.bytes().begin(), first.bytes().end(), bytes.begin());
+  for (unsigned bit = block.length; bit < first.bits(); ++bit) {
+    bytes[bit / 8] |= static_cast<std::uint8_t>(0x80U >> (bit % 8));
+  }
+  if (first.family() == IpFamily::kIpv6) return IpAddress(std::span<const std::uint8_t, 16>(bytes));
+  return IpAddress(std::span<const std::uint8_t, 4>(bytes.data(), 4));
+}
+
+/// The making of one table: who adds chains and rules to it names them alone.
+class Builder {
+ public:
+  Builder(Batch& batch, Table table) : batch_(batch), table_(std::move(table)) {
+    // Emptied, if one was there: it cannot be removed before it is known to be.
+    batch_.add(table_).remove(table_).add(table_);
+  }
+
+  void set(const Set& set) { batch_.add(table_, set); }
+
+  void chain(const char* name) { batch_.add(table_, Chain{.name = name}); }
+
+  void base(const char* name, ChainType type, Hook hook, int priority) {
+    batch_.add(table_,
+               Chain{.name = name,
+                     .base = nft::BaseChain{.type = type, .hook = hook, .priority = priority}});
+  }
+
+  void rule(const char* chain, const Rule& rule) { batch_.add(table_, chain, rule); }
+
+  void limit_connections(const char* chain, std::uint32_t most) {
+    detail::limit_connections(batch_, table_, chain, most);
+  }
+
+  void elements(const Set& set, const std::vector<Element>& elements) {
+    batch_.add(table_, set, elements);
+  }
+
+ private:
+  Batch& batch_;
+  Table table_;
+};
+
+constexpr int kRaw = -300;
+constexpr int kDestinationNat = -100;
+constexpr int kFilter = 0;
+constexpr int kAccounting = 50;
+constexpr int kSourceNat = 100;
+constexpr std::uint32_t kKnown = nft::kEstablished | nft::kRelated;
+
+void build_sets(Builder& wall) {
+  wall.set(forged_set());
+  for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
+    for (const Set* set : {&each->pins, &each->policies, &each->exact, &each->sent, &each->received,
+                           &each->rates, &each->connections, &each->published, &each->published_at,
+                           &each->private_blocks, &each->name_servers}) {
+      wall.set(*set);
+    }
+  }
+  for (const char* text : kPrivateBlocks) {
+    const IpPrefix block = IpPrefix::parse(text);
+    wall.elements(parts_of(block.address).private_blocks,
+                  {{.key = Value(block.first()), .key_end = Value(last_of(block))}});
+  }
+}
+
+/// Who sends: before anything is remembered about a packet.
+void build_entry(Builder& wall, const std::string& prefix) {
+  wall.base("entry", ChainType::kFilter, Hook::kPrerouting, kRaw);
+  wall.chain("sender_known");
+  wall.rule("entry", Rule().starts_otherwise(Field::kInputName, prefix).accept());
+  for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
+    wall.rule("entry",
+              Rule()
+                  .in({Field::kInputName, Field::kEtherSource, each->source}, each->pins.name)
+                  .go_to("sender_known"));
+  }
+  wall.rule("entry", Rule().in({Field::kInputName}, forged_set().name).drop());
+  wall.rule("entry", Rule().drop());
+  // The links let packets to the host's loopback in for the sake of published ports: nobody sends
+  // such.
+  wall.rule("sender_known",
+            Rule().within(Field::kDestination4, IpPrefix::parse("127.0.0.0/8")).drop());
+  wall.rule("sender_known", Rule().within(Field::kDestination6, IpPrefix::parse("::1")).drop());
+  for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
+    wall.rule("sender_known", Rule().verdict_map({each->source}, each->rates.name));
+  }
+}
+
+void build_forward(Builder& wall, const std::string& prefix) {
+  wall.base("forward", ChainType::kFilter, Hook::kForward, kFilter);
+  for (const char* chain :
+       {"from_sandbox", "to_sandbox", "near", "far", kInternetChain, kStandardChain}) {
+    wall.chain(chain);
+  }
+  wall.rule("forward", Rule().starts_with(Field::kInputName, prefix).go_to("from_sandbox"));
+  wall.rule("forward", Rule().starts_with(Field::kOutputName, prefix).go_to("to_sandbox"));
+
+  wall.rule("from_sandbox", Rule().has_any(Field::kState, kKnown).accept());
+  wall.rule("from_sandbox", Rule().has_any(Field::kState, nft::kInvalid).drop());
+  wall.rule("from_sandbox", Rule().starts_with(Field::kOutputName, prefix).go_to("near"));
+  wall.rule("from_sandbox", Rule().go_to("far"));
+
+  // Another sandbox: its published ports, which all may reach, and what is allowed by its address.
+  wall.rule("near", Rule().has_any(Field::kStatus, nft::kDestinationTranslated).accept());
+  for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
+    wall.rule("near", Rule().verdict_map({each->source}, each->exact.name));
+    wall.rule("far", Rule().verdict_map({each->source}, each->policies.name));
+  }
+  wall.rule("near", Rule().reject());
+  wall.rule("far", Rule().reject());
+
+  for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
+    for (const std::uint8_t protocol : {IPPROTO_UDP, IPPROTO_TCP}) {
+      wall.rule(kInternetChain, Rule()
+                                    .equals(Field::kProtocol, byte_value(protocol))
+                                    .equals(Field::kDestinationPort, port_value(kDomain))
+                                    .in({each->destination}, each->name_servers.name)
+                                    .accept());
+    }
+    wall.rule(kInternetChain, Rule().in({each->destination}, each->private_blocks.name).reject());
+  }
+  wall.rule(kInternetChain, Rule().accept());
+  wall.limit_connections(kStandardChain, Network{}.connections_max);
+  wall.rule(kStandardChain, Rule().go_to(kInternetChain));
+
+  wall.rule("to_sandbox", Rule().has_any(Field::kState, kKnown).accept());
+  wall.rule("to_sandbox", Rule().has_any(Field::kStatus, nft::kDestinationTranslated).accept());
+  wall.rule("to_sandbox", Rule().drop());
+}
+
+/// The host itself: its services are not a sandbox's to use, nor the other way round.
+void build_host(Builder& wall, const std::string& prefix) {
+  wall.base("input", ChainType::kFilter, Hook::kInput, kFilter);
+  wall.rule("input", Rule().starts_otherwise(Field::kInputName, prefix).accept());
+  wall.rule("input", Rule().has_any(Field::kState, kKnown).accept());
+  wall.rule("input", Rule().has_any(Field::kState, nft::kInvalid).drop());
+  wall.rule("input", Rule().go_to("near"));
+
+  wall.base("output", ChainType::kFilter, Hook::kOutput, kFilter);
+  wall.rule("output", Rule().starts_otherwise(Field::kOutputName, prefix).accept());
+  wall.rule("output", Rule().has_any(Field::kState, kKnown).accept());
+  wall.rule("output", Rule().has_any(Field::kStatus, nft::kDestinationTranslated).accept());
+  for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
+    wall.rule("output", Rule()
+                            .equals(Field::kProtocol, byte_value(each->echo_protocol))
+                            .equals(Field::kIcmpType, byte_value(each->echo_request))
+                            .accept());
+  }
+  wall.rule("output", Rule().reject());
+}
+
+void build_nat(Builder& wall, const Wall& about) {
+  const std::string& prefix = about.names.prefix;
+  wall.base("publish", ChainType::kNat, Hook::kPrerouting, kDestinationNat);
+  wall.base("publish_local", ChainType::kNat, Hook::kOutput, kDestinationNat);
+  wall.chain("published");
+  wall.chain("ask");
+  const auto to_host = Rule().equals(Field::kDestinationType, Value().add_number(kLocalAddress));
+  wall.rule("publish", Rule(to_host).jump("published"));
+  wall.rule("publish_local", Rule(to_host).jump("published"));
+  wall.rule("publish", Rule()
+                           .starts_with(Field::kInputName, prefix)
+                           .within(Field::kDestination4, {resolver_address(), 32})
+                           .jump("ask"));
+  for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
+    wall.rule("published",
+              Rule().destination_nat_map(
+                  each->family, {each->destination, Field::kProtocol, Field::kDestinationPort},
+                  each->published_at.name, true));
+    wall.rule("published",
+              Rule().destination_nat_map(each->family, {Field::kProtocol, Field::kDestinationPort},
+                                         each->published.name, true));
+  }
+
+  wall.base("translate", ChainType::kNat, Hook::kPostrouting, kSourceNat);
+  for (const char* loopback : {"127.0.0.0/8", "::1"}) {
+    const IpPrefix block = IpPrefix::parse(loopback);
+    wall.rule("translate", Rule()
+                               .starts_with(Field::kOutputName, prefix)
+                               .within(parts_of(block.address).source, block)
+                               .masquerade());
+  }
+  for (const IpPrefix& pool : {about.pools.ipv4, about.pools.ipv6}) {
+    wall.rule("translate", Rule()
+                               .starts_otherwise(Field::kOutputName, prefix)
+                               .within(parts_of(pool.address).source, {pool.first(), pool.length})
+                               .masquerade());
+  }
+}
+
+/// What has passed all others: on its way out of the host, or into it.
+void build_accounting(Builder& wall) {
+  wall.base("count_passing", ChainType::kFilter, Hook::kPostrouting, kAccounting);
+  wall.base("count_arriving", ChainType::kFilter, Hook::kInput, kAccounting);
+  for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
+    for (const char* chain : {"count_passing", "count_arriving"}) {
+      wall.rule(chain, Rule().in({each->source, Field::kDirection}, each->sent.name));
+    }
+    wall.rule("count_passing",
+              Rule().in({each->destination, Field::kDirection}, each->received.name));
+  }
+}
+
+}  // namespace
+
+IpAddress resolver_address() { return IpAddress::parse("169.254.1.53"); }
+
+void build_wall(Batch& batch, const Wall& wall) {
+  Builder builder(batch, wall.names.filter());
+  build_sets(builder);
+  build_entry(builder, wall.names.prefix);
+  build_forward(builder, wall.names.prefix);
+  build_host(builder, wall.names.prefix);
+  build_nat(builder, wall);
+  build_accounting(builder);
+}
+
+void build_port_wall(Batch& batch, const Wall& wall) {
+  Builder builder(batch, wall.names.ports());
+  builder.set(forged_set());
+  builder.base("entry", ChainType::kFilter, Hook::kPrerouting, kRaw);
+  builder.rule("entry", Rule().starts_otherwise(Field::kInputName, wall.names.prefix).accept());
+  for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
+    builder.set(each->pins);
+    builder.rule("entry",
+                 Rule()
+                     .in({Field::kInputName, Field::kEtherSource, each->source}, each->pins.name)
+                     .accept());
+  }
+  // Whoever asks for Ethernet addresses, tells them or speaks to all at once included: each knows
+  // the one address that it needs.
+  builder.rule("entry", Rule().in({Field::kInputName}, forged_set().name).drop());
+  builder.rule("entry", Rule().drop());
+}
+
+void admit_name_servers(Batch& batch, const Wall& wall, const std::vector<IpAddress>& servers) {
+  const Table table = wall.names.filter();
+  for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()})
+    batch.flush_set(table, each->name_servers.name);
+  batch.flush_chain(table, "ask");
+  for (const IpAddress& server : servers) {
+    if (!server.is_loopback()) {
+      batch.add(table, parts_of(server).name_servers, {{.key = Value(server)}});
+      continue;
+    }
+    for (const std::uint8_t protocol : {IPPROTO_UDP, IPPROTO_TCP}) {
+      batch.add(table, "ask",
+                Rule()
+                    .equals(Field::kProtocol, byte_value(protocol))
+                    .equals(Field::kDestinationPort, port_value(kDomain))
+                    .destination_nat(server));
+    }
+  }
+}
+
+std::vector<std::string> other_walls(const nft::Nftables& tables, const Wall& wall) {
+  std::vector<std::string> found;
+  for (const auto& [table, chain] : tables.chains()) {
+    const bool ip = table.family == nft::Family::kInet || table.family == nft::Family::kIpv4 ||
+                    table.family == nft::Family::kIpv6;
+    if (!ip || table.name == wall.names.table || !chain.base || !chain.base->drops) continue;
+    if (chain.base->hook != Hook::kForward) continue;
+    const char* family = table.family == nft::Family::kInet   ? "inet"
+                         : table.family == nft::Family::kIpv4 ? "ip"
+                                                              : "ip6";
+    found.push_back(
+        fmt::format("the chain '{}' of the table '{} {}'", chain.name, family, table.name));
+  }
+  return found;
+}
+
+}  // namespace sbx::detail

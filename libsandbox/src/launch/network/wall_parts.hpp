@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The sets of the firewall's tables, and the words that their rules are written in.
+#pragma once
+
+#include <cstdint>
+
+#include "sbx/ip_address.hpp"
+#include "sbx/nftables.hpp"
+
+namespace sbx::detail {
+
+/// Everything of which there is one for each family of addresses.
+struct FamilyParts {
+  IpFamily family;
+  nft::Type address;
+  nft::Field source;
+  nft::Field destination;
+  std::uint8_t echo_protocol;  // ping(8)'s
+  std::uint8_t echo_request;
+
+  nft::Set pins;            // who sends what from where: interface, Ethernet address, address
+  nft::Set policies;        // a sandbox's address -> the chain that says where it may connect to
+  nft::Set exact;           // likewise -> to the host and to other sandboxes
+  nft::Set rates;           // likewise -> its rate
+  nft::Set sent, received;  // counters, for a sandbox's address and the direction
+  nft::Set connections;     // under way, by a sandbox's address
+  nft::Set published;       // protocol, port -> a sandbox's address and port
+  nft::Set published_at;    // address of the host, protocol, port -> the same
+  nft::Set private_blocks;
+  nft::Set name_servers;
+};
+
+const FamilyParts& ipv4_parts();
+const FamilyParts& ipv6_parts();
+
+inline const FamilyParts& parts_of(const IpAddress& address) {
+  return address.family() == IpFamily::kIpv4 ? ipv4_parts() : ipv6_parts();
+}
+
+/// Counts the packets of one interface that were dropped for their addresses.
+const nft::Set& forged_set();
+
+// Directions of a connection.
+inline constexpr std::uint8_t kOriginal = 0;
+inline constexpr std::uint8_t kReply = 1;
+
+inline nft::Value byte_value(std::uint8_t value) { return nft::Value().add_byte(value); }
+inline nft::Value port_value(std::uint16_t port) { return nft::Value().add_port(port); }
+
+/// Chains of all sandboxes that those of one go on to.
+inline constexpr const char* kInternetChain = "internet";
+inline constexpr const char* kStandardChain = "standard";
+
+/// Lets a chain drop what would begin more than `most` connections.
+void limit_connections(nft::Batch& batch, const nft::Table& table, const std::string& chain,
+                       std::uint32_t most);
+
+}  // namespace sbx::detail

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "network/hosts.hpp"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+
+#include "sbx/nftables.hpp"
+#include "support/command.hpp"
+
+namespace sbx::test {
+namespace {
+
+constexpr int kPatience = 5000;  // milliseconds
+
+[[noreturn]] void fail(const std::string& what) {
+  throw std::system_error(errno, std::system_category(), what);
+}
+
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof(sockaddr_storage);
+
+  SocketAddress() = default;
+  SocketAddress(const std::string& address, std::uint16_t port) {
+    auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
+    auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
+    if (::inet_pton(AF_INET, address.c_str(), &v4->sin_addr) == 1) {
+      v4->sin_family = AF_INET;
+      v4->sin_port = htons(port);
+      size = sizeof *v4;
+    } else if (::inet_pton(AF_INET6, address.c_str(), &v6->sin6_addr) == 1) {
+      v6->sin6_family = AF_INET6;
+      v6->sin6_port = htons(port);
+      size = sizeof *v6;
+    }
+  }
+  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
+  [[nodiscard]] std::string text() const {
+    char out[INET6_ADDRSTRLEN] = "";
+    const void* place =
+        storage.ss_family == AF_INET
+            ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(&storage)->sin_addr)
+            : &reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_addr;
+    ::inet_ntop(storage.ss_family, place, out, sizeof out);
+    return out;
+  }
+};
+
+int type_of(Transport transport) {
+  return (transport == Transport::kTcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC;
+}
+
+void add(Link& link, std::initializer_list<const char*> addresses) {
+  for (const char* address : addresses) link.add_address(IpPrefix::parse(address));
+  link.set_up();
+}
+
+void add_default_routes(Link& link, const char* gateway4, const char* gateway6) {
+  link.add_route(
+      {.destination = IpPrefix::parse("0.0.0.0/0"), .gateway = IpAddress::parse(gateway4)});
+  link.add_route({.destination = IpPrefix::parse("::/0"), .gateway = IpAddress::parse(gateway6)});
+}
+
+void write_on(const Namespace& where, const std::string& path, const std::string& value) {
+  where.run([&] { std::ofstream(path) << value; });
+}
+
+}  // namespace
+
+Listener::Listener(const Namespace& where, const std::string& address, std::uint16_t port,
+                   Transport transport)
+    : transport_(transport) {
+  SocketAddress name(address, port);
+  fd_ = where.run([&] {
+    UniqueFd fd(::socket(name.storage.ss_family, type_of(transport) | SOCK_NONBLOCK, 0));
+    const int on = 1;
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (::bind(fd.get(), name.get(), name.size) < 0) fail("cannot bind " + address);
+    if (transport == Transport::kTcp && ::listen(fd.get(), 64) < 0) fail("cannot listen");
+    return fd;
+  });
+}
+
+std::string Listener::visitor() const {
+  SocketAddress peer;
+  if (transport_ == Transport::kTcp) {
+    const UniqueFd taken(::accept4(fd_.get(), peer.get(), &peer.size, SOCK_CLOEXEC));
+    return taken ? peer.text() : "";
+  }
+  char byte = 0;
+  return ::recvfrom(fd_.get(), &byte, 1, 0, peer.get(), &peer.size) < 0 ? "" : peer.text();
+}
+
+std::string Listener::wait_for_visitor() const {
+  pollfd wanted{.fd = fd_.get(), .events = POLLIN, .revents = 0};
+  ::poll(&wanted, 1, kPatience);
+  return visitor();
+}
+
+void Listener::wait_for_connection(const std::function<void(int)>& body) const {
+  pollfd wanted{.fd = fd_.get(), .events = POLLIN, .revents = 0};
+  ::poll(&wanted, 1, kPatience);
+  const UniqueFd taken(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (taken) body(taken.get());
+}
+
+Hosts::Hosts()
+    : host(Namespace::create(NamespaceKind::kNet)),
+      internet(Namespace::create(NamespaceKind::kNet)),
+      inner(Namespace::create(NamespaceKind::kNet)) {
+  Rtnetlink on_host(host);
+  Rtnetlink on_internet(internet);
+  Rtnetlink on_inner(inner);
+  Link host_lo = on_host.open("lo");
+  Link internet_lo = on_internet.open("lo");
+  Link inner_lo = on_inner.open("lo");
+  host_lo.set_up();
+  inner_lo.set_up();
+  add(internet_lo, {"203.0.113.80/32", "2001:db8:80::80/128"});
+
+  Link uplink = on_host.create({.name = "up0", .peer_name = "world", .peer_namespace = &internet});
+  uplink.release();
+  add(uplink, {"198.51.100.2/24", "2001:db8::2/64"});
+  Link world = on_internet.open("world");
+  add(world, {"198.51.100.1/24", "2001:db8::1/64"});
+  add_default_routes(uplink, "198.51.100.1", "2001:db8::1");
+
+  Link beside = on_host.create({.name = "inner0", .peer_name = "eth0", .peer_namespace = &inner});
+  beside.release();
+  add(beside, {"10.9.8.1/24", "fd99::1/64"});
+  Link inner_link = on_inner.open("eth0");
+  add(inner_link, {"10.9.8.7/24", "fd99::7/64"});
+  add_default_routes(inner_link, "10.9.8.1", "fd99::1");
+  write_on(host, "/proc/sys/net/ipv4/ip_forward", "0");
+}
+
+Network Hosts::network(Network::Mode mode, const std::string& name) const {
+  Network network;
+  network.mode = mode;
+  network.name = name;
+  network.host = {.run_directory = directory() / "run",
+                  .state_directory = directory() / "state",
+                  .ipv4_pool = IpPrefix::parse("10.213.0.0/16"),
+                  .ipv6_pool = IpPrefix::parse("fd13::/64")};
+  return network;
+}
+
+Spec Hosts::spec(const Network& network, const std::string& script) {
+  Spec spec;
+  spec.command.argv = {"/bin/bash", "-c", script};
+  spec.network = network;
+  return spec;
+}
+
+Sandbox Hosts::start(const Spec& spec) const {
+  return host.run([&] { return Sandbox::start(spec); });
+}
+
+Sandbox Hosts::start(const Network& network, const std::string& script) const {
+  return start(spec(network, script));
+}
+
+Output Hosts::run(const Network& network, const std::string& script) const {
+  return host.run([&] { return sbx::run(spec(network, script)); });
+}
+
+std::string Hosts::say(const Network& network, const std::string& script) const {
+  return run(network, script).out;
+}
+
+std::string Hosts::on_host(const std::vector<std::string>& argv) const {
+  return host.run([&] { return test::run({.argv = argv}).out; });
+}
+
+std::string Hosts::inventory() const {
+  return host.run([] {
+    std::string text;
+    for (const char* file :
+         {"/proc/net/dev_snmp6", "/proc/net/route", "/proc/net/ipv6_route", "/proc/net/if_inet6",
+          "/proc/net/fib_trie", "/proc/net/arp", "/proc/sys/net/ipv4/ip_forward",
+          "/proc/sys/net/ipv6/conf/all/forwarding"}) {
+      std::ifstream stream(file);
+      text.append(std::istreambuf_iterator<char>(stream), {});
+    }
+    for (const std::string& name : Rtnetlink().names()) text += name + "\n";
+    for (const auto& table : nft::Nftables().tables()) text += table.name + "\n";
+    return text;
+  });
+}
+
+std::string address_of(const Sandbox& sandbox, IpFamily family) {
+  return Namespace::of(sandbox.pid(), NamespaceKind::kNet).run([family] {
+    for (const IpPrefix& each : Rtnetlink().open("eth0").addresses()) {
+      if (each.address.family() == family) return each.address.to_string();
+    }
+    return std::string();
+  });
+}
+
+std::string reach(const std::string& address, std::uint16_t port, Transport transport) {
+  const std::string place = (transport == Transport::kTcp ? "/dev/tcp/" : "/dev/udp/") + address +
+                            "/" + std::to_string(port);
+  return "if timeout 2 bash -c 'exec 3<>" + place + " && echo hello >&3' 2>/dev/null; " +
+         "then echo reached; else echo no; fi; ";
+}
+
+bool can_connect(const Namespace& where, const std::string& address, std::uint16_t port) {
+  SocketAddress name(address, port);
+  const UniqueFd fd = where.run([&] {
+    return UniqueFd(
+        ::socket(name.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  });
+  if (::connect(fd.get(), name.get(), name.size) == 0) return true;
+  if (errno != EINPROGRESS) return false;
+  pollfd wanted{.fd = fd.get(), .events = POLLOUT, .revents = 0};
+  int error = 0;
+  socklen_t size = sizeof error;
+  return ::poll(&wanted, 1, kPatience / 2) == 1 &&
+         ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
+}
+
+}  // namespace sbx::test

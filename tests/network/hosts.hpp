@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Several hosts, each a network namespace of the test's own: one that sandboxes run on, one that
+// plays the internet, one of the provider's inner network.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "sbx/fd.hpp"
+#include "sbx/link.hpp"
+#include "sbx/namespace.hpp"
+#include "sbx/network.hpp"
+#include "sbx/sandbox.hpp"
+#include "support/temp_dir.hpp"
+
+namespace sbx::test {
+
+enum class Transport { kTcp, kUdp };
+
+/// Somebody who listens.
+class Listener {
+ public:
+  Listener(const Namespace& where, const std::string& address, std::uint16_t port,
+           Transport transport = Transport::kTcp);
+
+  /// Takes who has come: the address that he has here; empty when nobody has.
+  [[nodiscard]] std::string visitor() const;
+
+  /// The same, but waits a while for one.
+  [[nodiscard]] std::string wait_for_visitor() const;
+
+  /// Passes the next connection on, once there is one.
+  void wait_for_connection(const std::function<void(int)>& body) const;
+
+ private:
+  UniqueFd fd_;
+  Transport transport_;
+};
+
+class Hosts {
+ public:
+  Hosts();
+
+  // Addresses of the hosts. The internet's is behind a router, the inner one beside the host.
+  static constexpr const char* kHost4 = "198.51.100.2";
+  static constexpr const char* kHost6 = "2001:db8::2";
+  static constexpr const char* kInternet4 = "203.0.113.80";
+  static constexpr const char* kInternet6 = "2001:db8:80::80";
+  static constexpr const char* kInner4 = "10.9.8.7";
+  static constexpr const char* kInner6 = "fd99::7";
+
+  Namespace host;
+  Namespace internet;
+  Namespace inner;
+
+  /// A network of the host's, with directories and pools of the test's own.
+  [[nodiscard]] Network network(Network::Mode mode = Network::Mode::kRouted,
+                                const std::string& name = {}) const;
+
+  /// A Spec whose command is `script`, for bash.
+  [[nodiscard]] static Spec spec(const Network& network, const std::string& script);
+
+  /// Starts it on the host.
+  [[nodiscard]] Sandbox start(const Network& network, const std::string& script) const;
+  [[nodiscard]] Sandbox start(const Spec& spec) const;
+
+  /// Runs it there to its end: what it has written to standard output.
+  [[nodiscard]] std::string say(const Network& network, const std::string& script) const;
+  [[nodiscard]] Output run(const Network& network, const std::string& script) const;
+
+  /// Runs `argv` on the host: its output.
+  [[nodiscard]] std::string on_host(const std::vector<std::string>& argv) const;
+
+  [[nodiscard]] const std::filesystem::path& directory() const { return directory_.path(); }
+
+  /// What there is on the host, in words: links, addresses, routes, neighbours, tables, settings.
+  [[nodiscard]] std::string inventory() const;
+
+ private:
+  TempDir directory_;
+};
+
+/// The sandbox's own address.
+std::string address_of(const Sandbox& sandbox, IpFamily family);
+
+/// For bash: "reached", or "no" when the other does not answer within two seconds or refuses.
+std::string reach(const std::string& address, std::uint16_t port,
+                  Transport transport = Transport::kTcp);
+
+/// Connects from `where`: whether somebody answers.
+bool can_connect(const Namespace& where, const std::string& address, std::uint16_t port);
+
+}  // namespace sbx::test

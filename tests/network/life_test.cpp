@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Addresses and what else is made of the host's network: given away, kept, taken back.
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "network/hosts.hpp"
+#include "sbx/error.hpp"
+#include "support/process.hpp"
+#include "support/require.hpp"
+
+using sbx::IpFamily;
+using sbx::IpPrefix;
+using sbx::Network;
+using sbx::Sandbox;
+using sbx::SystemError;
+using sbx::test::address_of;
+using sbx::test::Hosts;
+using sbx::test::reach;
+using enum sbx::Network::Mode;
+
+namespace {
+
+constexpr Network::Mode kModes[] = {kRouted, kBridge};
+
+}  // namespace
+
+TEST_CASE("after the last sandbox the host's network is as it was") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  const std::string before = hosts.inventory();
+
+  for (const auto mode : kModes) {
+    CAPTURE(static_cast<int>(mode));
+    {
+      const Sandbox one = hosts.start(hosts.network(mode), "sleep 1d");
+      const Sandbox two = hosts.start(hosts.network(mode), "sleep 1d");
+      CHECK(hosts.inventory() != before);
+    }
+    sbx::test::wait_until([&] { return hosts.inventory() == before; });
+    CHECK(hosts.inventory() == before);
+  }
+}
+
+TEST_CASE("no two sandboxes have one address") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  std::vector<Sandbox> all;
+  std::set<std::string> addresses;
+
+  for (int i = 0; i < 20; ++i) {
+    all.push_back(hosts.start(hosts.network(kModes[i % 2]), "sleep 1d"));
+    const auto inside = sbx::Namespace::of(all.back().pid(), sbx::NamespaceKind::kNet);
+    inside.run([&] {
+      for (const auto& each : sbx::Rtnetlink().open("eth0").addresses()) {
+        addresses.insert(each.to_string());
+      }
+    });
+  }
+
+  CHECK(addresses.size() == 40);
+}
+
+TEST_CASE("who comes back under a name has the same address") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+
+  const auto address = [&hosts](Network::Mode mode, const char* name) {
+    return address_of(hosts.start(hosts.network(mode, name), "sleep 1d"), IpFamily::kIpv4);
+  };
+
+  const std::string first = address(kRouted, "alice");
+  const std::string other = address(kRouted, "bob");
+
+  CHECK(first.starts_with("10.213."));
+  CHECK(first != other);
+  CHECK(address(kBridge, "alice") == first);
+}
+
+TEST_CASE("a name is one running sandbox's alone") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  const Sandbox alice = hosts.start(hosts.network(kRouted, "alice"), "sleep 1d");
+
+  CHECK_THROWS_WITH_AS(hosts.start(hosts.network(kRouted, "alice"), "true"),
+                       "cannot give 'alice' its addresses: Device or resource busy; a sandbox of "
+                       "that name has them",
+                       SystemError);
+  CHECK_THROWS_AS(hosts.host.run([&] { sbx::forget_network(hosts.network().host, "alice"); }),
+                  SystemError);
+}
+
+TEST_CASE("what a killed owner leaves is removed by the next start") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  const std::string before = hosts.inventory();
+  Network network = hosts.network(kRouted, "alice");
+  network.publish = {sbx::PublishedPort::parse("8080:80")};
+
+  for (const auto mode : kModes) {
+    network.mode = mode;
+    const pid_t owner = ::fork();
+    if (owner == 0) {
+      hosts.host.enter();
+      const Sandbox sandbox = Sandbox::start(Hosts::spec(network, "sleep 1d"));
+      ::kill(::getpid(), SIGKILL);
+    }
+    ::waitpid(owner, nullptr, 0);
+
+    CHECK(hosts.say(network, "echo up") == "up\n");
+    sbx::test::wait_until([&] { return hosts.inventory() == before; });
+    CHECK(hosts.inventory() == before);
+  }
+}
+
+TEST_CASE("a sandbox that was let go keeps its network") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  const sbx::test::Listener internet(hosts.internet, Hosts::kInternet4, 80);
+  Network network = hosts.network(kRouted, "alice");
+  int pid = 0;
+  {
+    Sandbox sandbox = hosts.start(network, "while " + reach(Hosts::kInternet4, 80) + " do :; done");
+    pid = sandbox.pid();
+    sandbox.release();
+  }
+
+  CHECK_FALSE(internet.wait_for_visitor().empty());
+  CHECK(hosts.say(hosts.network(), "echo up") == "up\n");
+  while (!internet.visitor().empty()) {
+  }
+  CHECK_FALSE(internet.wait_for_visitor().empty());
+  CHECK_THROWS_AS(hosts.start(network, "true"), SystemError);
+
+  ::kill(pid, SIGKILL);
+  sbx::test::wait_until([&] { return ::kill(pid, 0) < 0; });
+  CHECK(hosts.say(network, "echo up") == "up\n");
+}
+
+TEST_CASE("somebody else's flush of the firewall is noticed by the next start") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  const sbx::test::Listener internet(hosts.internet, Hosts::kInternet4, 80);
+  const Sandbox first = hosts.start(hosts.network(), "sleep 1d");
+  hosts.host.run([] {
+    sbx::nft::Nftables tables;
+    sbx::nft::Batch batch;
+    for (const auto& table : tables.tables()) batch.remove(table);
+    tables.commit(batch);
+  });
+
+  CHECK(hosts.say(hosts.network(), reach(Hosts::kInternet4, 80)) == "reached\n");
+}
+
+TEST_CASE("a pool that is used up is told") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  Network network = hosts.network();
+  network.host.ipv4_pool = IpPrefix::parse("10.213.0.0/24");
+  network.host.ipv6_pool = IpPrefix::parse("fd13::/112");
+  std::vector<Sandbox> all;
+
+  const auto fill = [&] {
+    for (int i = 0; i < 300; ++i) {
+      sbx::Spec spec = Hosts::spec(network, "sleep 1d");
+      spec.init = sbx::Init::kNone;
+      spec.command.argv = {"/bin/sleep", "1d"};
+      all.push_back(hosts.start(spec));
+    }
+  };
+  CHECK_THROWS_WITH_AS(fill(),
+                       "cannot give the sandbox an address: No space left on device; all 253 of "
+                       "the pool are in use",
+                       SystemError);
+  CHECK(all.size() == 253);
+}
+
+TEST_CASE("pools that cannot be used are refused, and nothing is left") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  const std::string before = hosts.inventory();
+  Network network = hosts.network();
+
+  network.host.ipv4_pool = IpPrefix::parse("10.9.0.0/16");
+  CHECK_THROWS_WITH_AS(hosts.start(network, "true"),
+                       "cannot give addresses of '10.9.0.0/16' away: Address already in use; the "
+                       "host has a route to '10.9.8.0/24'",
+                       SystemError);
+  network.host.ipv4_pool = IpPrefix::parse("10.213.0.0/30");
+  CHECK_THROWS_WITH_AS(hosts.start(network, "true"),
+                       "cannot give addresses of '10.213.0.0/30' away: Invalid argument; a pool "
+                       "is an IPv4 block from /8 to /24",
+                       SystemError);
+  network.host.ipv4_pool = IpPrefix::parse("10.213.0.0/16");
+  const Sandbox sandbox = hosts.start(network, "sleep 1d");
+  network.host.ipv4_pool = IpPrefix::parse("10.214.0.0/16");
+  CHECK_THROWS_WITH_AS(hosts.start(network, "true"),
+                       "cannot give addresses of '10.214.0.0/16' away: Device or resource busy; "
+                       "sandboxes have those of '10.213.0.0/16' now",
+                       SystemError);
+}
+
+TEST_CASE("without the rights there is no network of the host's") {
+  SBX_REQUIRE_ORDINARY_USER();
+  sbx::Spec spec;
+  spec.command.argv = {"true"};
+  spec.network.mode = kRouted;
+
+  CHECK_THROWS_WITH_AS(Sandbox::start(spec),
+                       "cannot give the sandbox a network of the host's: Operation not permitted; "
+                       "it takes CAP_NET_ADMIN and CAP_SYS_ADMIN, as root has; pasta needs neither",
+                       SystemError);
+}
