@@ -19,12 +19,14 @@ namespace sbx::detail {
   F(attr_parse_nested)       \
   F(attr_parse_payload)      \
   F(attr_put)                \
+  F(attr_put_check)          \
   F(attr_put_strz)           \
   F(attr_put_u32)            \
   F(attr_put_u64)            \
   F(attr_put_u8)             \
   F(attr_nest_end)           \
   F(attr_nest_start)         \
+  F(attr_nest_start_check)   \
   F(attr_type_valid)         \
   F(nlmsg_get_payload)       \
   F(nlmsg_next)              \

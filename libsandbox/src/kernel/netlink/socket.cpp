@@ -80,6 +80,8 @@ void NetlinkSocket::prepare() {
   const int on = 1;
   ::setsockopt(fd_.get(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
   ::setsockopt(fd_.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
+  // Of thousands of errors only the first matters, and that one fits.
+  ::setsockopt(fd_.get(), SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on);
   buffer_.resize(kReceiveSize);
 }
 
@@ -141,6 +143,7 @@ void NetlinkSocket::send(const NetlinkMessages& messages) {
 void NetlinkSocket::request(const nlmsghdr* message, const std::string& attempt,
                             const std::function<void(const nlmsghdr*)>& each) {
   const bool dumps = (message->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
+  const bool acknowledged = (message->nlmsg_flags & NLM_F_ACK) != 0;
   send_bytes(reinterpret_cast<const char*>(message), message->nlmsg_len, attempt);
   for (;;) {
     int left = static_cast<int>(receive(0, attempt));
@@ -153,7 +156,7 @@ void NetlinkSocket::request(const nlmsghdr* message, const std::string& attempt,
         return;
       }
       each(header);
-      if (!dumps) return;
+      if (!dumps && !acknowledged) return;
     }
   }
 }

@@ -49,7 +49,8 @@ class NetlinkSocket {
   void send(const NetlinkMessages& messages);
 
   /// Sends one message and passes each message of the answer on, but for acknowledgements and ends.
-  /// `attempt` is what an error is told with.
+  /// One that may have no answer asks for an acknowledgement. `attempt` is what an error is told
+  /// with.
   void request(const nlmsghdr* message, const std::string& attempt,
                const std::function<void(const nlmsghdr*)>& each);
 

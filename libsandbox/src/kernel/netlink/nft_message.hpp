@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <linux/netlink.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sbx/nftables.hpp"
+
+namespace sbx::detail {
+
+/// One message to nf_tables, put together in memory that is lent to it. Numbers go in network
+/// order, as nfnetlink has them.
+class NftMessage {
+ public:
+  /// An attribute that holds others, open for as long as this lives.
+  class Nest {
+   public:
+    Nest(NftMessage& message, std::uint16_t type);
+    Nest(const Nest&) = delete;
+    Nest& operator=(const Nest&) = delete;
+    Nest(Nest&&) = delete;
+    Nest& operator=(Nest&&) = delete;
+    ~Nest();
+
+   private:
+    nlmsghdr* header_;
+    nlattr* start_;
+  };
+
+  /// Of NFT_MSG_*, to which the subsystem is added. `family` is NFPROTO_*, 0 for all.
+  NftMessage(std::vector<char>& room, int type, int flags, std::uint8_t family);
+
+  /// NFNL_MSG_BATCH_BEGIN or END.
+  static NftMessage batch(std::vector<char>& room, int type);
+
+  /// SystemError: EMSGSIZE where it does not fit into one message.
+  void text(std::uint16_t type, const std::string& value);
+  void number(std::uint16_t type, std::uint32_t value);
+  void number64(std::uint16_t type, std::uint64_t value);
+  void bytes(std::uint16_t type, std::span<const std::uint8_t> value);
+  [[nodiscard]] Nest nest(std::uint16_t type) { return {*this, type}; }
+
+  /// What the kernel calls data: a value, or a verdict.
+  void value(std::uint16_t type, std::span<const std::uint8_t> value);
+  void verdict(std::uint16_t type, const nft::Verdict& verdict);
+
+  [[nodiscard]] const nlmsghdr* header() const noexcept { return header_; }
+  [[nodiscard]] std::size_t size() const noexcept { return header_->nlmsg_len; }
+
+ private:
+  NftMessage(std::vector<char>& room, int type, int flags, std::uint8_t family, int resource);
+
+  void put(std::uint16_t type, const void* data, std::size_t size);
+
+  nlmsghdr* header_;
+};
+
+}  // namespace sbx::detail

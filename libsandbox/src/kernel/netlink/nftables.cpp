@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sbx/nftables.hpp"
+
+#include <fmt/format.h>
+#include <linux/netfilter/nf_tables.h>
+
+#include <cerrno>
+#include <exception>
+#include <utility>
+
+#include "kernel/netlink/nft_attributes.hpp"
+#include "kernel/netlink/nft_batch.hpp"
+#include "kernel/netlink/nft_chain.hpp"
+#include "kernel/netlink/nft_elements.hpp"
+#include "kernel/netlink/nft_field.hpp"
+#include "sys/error.hpp"
+
+namespace sbx::nft {
+
+using detail::name_of;
+using detail::NftAttributes;
+using detail::NftMessage;
+using detail::printable;
+
+namespace {
+
+constexpr int kTries = 100;
+
+struct TablesReader {
+  std::vector<Table> tables{};
+
+  void read(const nlmsghdr* message) {
+    tables.push_back({detail::family_of(message), NftAttributes(message).text(NFTA_TABLE_NAME)});
+  }
+};
+
+struct ChainsReader {
+  std::vector<FoundChain> chains{};
+
+  void read(const nlmsghdr* message) { chains.push_back(detail::read_chain(message)); }
+};
+
+std::string reading(const Table& table, const Set& set) {
+  return fmt::format("cannot read the set '{}' of the table '{}'", printable(set.name),
+                     name_of(table));
+}
+
+}  // namespace
+
+struct Nftables::State {
+  detail::NetlinkSocket socket;
+  std::vector<char> room{};
+
+  NftMessage start(const Table& table, int type, int flags) {
+    return {room, type, flags, static_cast<std::uint8_t>(table.family)};
+  }
+
+  NftMessage start_elements(const Table& table, const Set& set, int flags) {
+    NftMessage message = start(table, NFT_MSG_GETSETELEM, flags);
+    message.text(NFTA_SET_ELEM_LIST_TABLE, table.name);
+    message.text(NFTA_SET_ELEM_LIST_SET, set.name);
+    return message;
+  }
+
+  /// A copy of `fresh` that has read all messages of the answer, between which nothing has changed.
+  template <typename Reader>
+  Reader dump(const NftMessage& question, const std::string& attempt, const Reader& fresh) {
+    for (int tries = 0; tries < kTries; ++tries) {
+      Reader reader = fresh;
+      bool changed = false;
+      socket.request(question.header(), attempt, [&](const nlmsghdr* message) {
+        changed = changed || (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+        reader.read(message);
+      });
+      if (!changed) return reader;
+    }
+    throw SystemError(EINTR, attempt);
+  }
+
+  /// ENOENT when the set is not there.
+  void require_set(const Table& table, const Set& set);
+
+  /// Reads the element that `key` belongs to, or the end of its interval. False where there is
+  /// none.
+  bool read_element(detail::ElementReader& reader, const Table& table, const Set& set,
+                    const std::vector<std::uint8_t>& key, std::uint32_t flags);
+};
+
+void Nftables::State::require_set(const Table& table, const Set& set) {
+  NftMessage question = start(table, NFT_MSG_GETSET, 0);
+  question.text(NFTA_SET_TABLE, table.name);
+  question.text(NFTA_SET_NAME, set.name);
+  socket.request(question.header(), reading(table, set), [](const nlmsghdr*) {});
+}
+
+bool Nftables::State::read_element(detail::ElementReader& reader, const Table& table,
+                                   const Set& set, const std::vector<std::uint8_t>& key,
+                                   std::uint32_t flags) {
+  // For an end that is not there Linux 6.18 has neither an answer nor an error.
+  NftMessage question = start_elements(table, set, NLM_F_ACK);
+  {
+    const NftMessage::Nest list = question.nest(NFTA_SET_ELEM_LIST_ELEMENTS);
+    const NftMessage::Nest element = question.nest(NFTA_LIST_ELEM);
+    question.value(NFTA_SET_ELEM_KEY, key);
+    if (flags != 0) question.number(NFTA_SET_ELEM_FLAGS, flags);
+  }
+  try {
+    socket.request(question.header(), reading(table, set),
+                   [&](const nlmsghdr* message) { reader.read(message); });
+  } catch (const SystemError& error) {
+    if (error.code().value() == ENOENT) return false;
+    throw;
+  }
+  return true;
+}
+
+Nftables::Nftables()
+    : state_(std::make_unique<State>(State{detail::NetlinkSocket(NETLINK_NETFILTER)})) {}
+
+Nftables::Nftables(const Namespace& network)
+    : state_(std::make_unique<State>(State{detail::NetlinkSocket(NETLINK_NETFILTER, network)})) {}
+
+Nftables::Nftables(Nftables&&) noexcept = default;
+Nftables& Nftables::operator=(Nftables&&) noexcept = default;
+Nftables::~Nftables() = default;
+
+void Nftables::commit(const Batch& batch) {
+  if (!batch.empty()) state_->socket.send(batch.messages_->ended());
+}
+
+std::vector<Table> Nftables::tables() const {
+  const NftMessage question(state_->room, NFT_MSG_GETTABLE, NLM_F_DUMP, 0);
+  return state_->dump(question, "cannot list the tables of the packet filter", TablesReader())
+      .tables;
+}
+
+std::vector<FoundChain> Nftables::chains() const {
+  const NftMessage question(state_->room, NFT_MSG_GETCHAIN, NLM_F_DUMP, 0);
+  return state_->dump(question, "cannot list the chains of the packet filter", ChainsReader())
+      .chains;
+}
+
+std::vector<Element> Nftables::elements(const Table& table, const Set& set) const {
+  const NftMessage question = state_->start_elements(table, set, NLM_F_DUMP);
+  return state_->dump(question, reading(table, set), detail::ElementReader(set)).elements();
+}
+
+std::optional<Element> Nftables::element(const Table& table, const Set& set,
+                                         const Value& key) const {
+  detail::ElementReader reader(set);
+  if (!state_->read_element(reader, table, set, key.bytes(), 0)) {
+    state_->require_set(table, set);
+    return {};
+  }
+  // An end at the key itself is that of the interval before.
+  const auto next = detail::value_after(key.bytes());
+  if (detail::has_ends_apart(set) && next) {
+    state_->read_element(reader, table, set, *next, NFT_SET_ELEM_INTERVAL_END);
+  }
+  auto found = reader.elements();
+  if (found.empty()) return {};
+  return std::move(found.front());
+}
+
+Counter Nftables::counter(const Table& table, const std::string& name) const {
+  NftMessage question = state_->start(table, NFT_MSG_GETOBJ, 0);
+  question.text(NFTA_OBJ_TABLE, table.name);
+  question.text(NFTA_OBJ_NAME, name);
+  question.number(NFTA_OBJ_TYPE, NFT_OBJECT_COUNTER);
+  Counter counter;
+  const std::string attempt = fmt::format("cannot read the counter '{}' of the table '{}'",
+                                          printable(name), name_of(table));
+  state_->socket.request(question.header(), attempt, [&](const nlmsghdr* message) {
+    counter = detail::read_counter(NftAttributes(message).nest(NFTA_OBJ_DATA));
+  });
+  return counter;
+}
+
+OwnedTable::OwnedTable(Nftables& conversation, Table table) : table_(std::move(table)) {
+  Batch batch;
+  conversation.commit(batch.create(table_));
+  conversation_ = &conversation;
+}
+
+OwnedTable::OwnedTable(OwnedTable&& other) noexcept
+    : conversation_(std::exchange(other.conversation_, nullptr)), table_(std::move(other.table_)) {}
+
+OwnedTable& OwnedTable::operator=(OwnedTable&& other) noexcept {
+  // What was owned goes with the object that it is swapped into.
+  OwnedTable taken(std::move(other));
+  std::swap(conversation_, taken.conversation_);
+  std::swap(table_, taken.table_);
+  return *this;
+}
+
+OwnedTable::~OwnedTable() {
+  if (conversation_ == nullptr) return;
+  try {
+    Batch batch;
+    conversation_->commit(batch.remove(table_));
+  } catch (const std::exception&) {
+    // Gone already, or with its namespace.
+  }
+}
+
+}  // namespace sbx::nft
