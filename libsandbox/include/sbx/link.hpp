@@ -75,6 +75,9 @@ class SBX_API Link {
   /// if_nametoindex(3).
   [[nodiscard]] int index() const noexcept { return index_; }
 
+  /// What is sent is lost until the kernel has noticed that both ends of a veth pair are up: that of
+  /// the end that is set up last at once, that of the other within a second, or when that is read,
+  /// as by is_up() (since Linux 6.8).
   void set_up();
   void set_down();
   [[nodiscard]] bool is_up() const;
@@ -83,7 +86,8 @@ class SBX_API Link {
   [[nodiscard]] std::uint32_t mtu() const;
   [[nodiscard]] MacAddress mac() const;
 
-  /// Makes the link a port of `bridge`.
+  /// Makes the link a port of `bridge`. For a moment `port` does not hold yet: one that is to be
+  /// isolated is set up afterwards.
   void join(const Link& bridge, const BridgePort& port = {});
 
   /// An address of the host on this link, and by its length what is on the link with it. IPv6
@@ -103,8 +107,9 @@ class SBX_API Link {
   void add_neighbour(const IpAddress& address, const MacAddress& mac);
   void remove_neighbour(const IpAddress& address);
 
-  /// Lets at most so many bits in a second out at the link, of what is sent to it on this side; the
-  /// rest waits for at most a quarter of a second. 0: no limit any more. See tc-tbf(8).
+  /// Lets at most so many bits in a second out at the link, of what is sent to it on this side,
+  /// after 72 KiB or what goes in 4 ms, if that is more. The rest waits for at most a quarter of a
+  /// second, or for the time that 72 KiB take. 0: no limit any more. See tc-tbf(8).
   void limit_rate(std::uint64_t bits_per_second);
 
   [[nodiscard]] LinkStatistics statistics() const;

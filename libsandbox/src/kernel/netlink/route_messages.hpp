@@ -4,17 +4,22 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "kernel/netlink/socket.hpp"
 #include "sbx/link.hpp"
 
 namespace sbx::detail {
 
-/// A link as messages name it, and as errors do.
+/// A link as messages name it, and as errors do. With the index 0 it is that of the name, for what
+/// is about a link itself; addresses, routes, neighbours and limits need the index.
 struct LinkName {
   int index = 0;
   std::string name;
 };
+
+/// Whether a link may have that name.
+bool is_link_name(std::string_view name);
 
 /// What becomes of what is there already.
 enum class Existing { kRefused, kReplaced };
@@ -23,9 +28,15 @@ enum class Existing { kRefused, kReplaced };
 /// kernel goes on after one that it refuses.
 class RouteMessages {
  public:
+  /// Throws std::invalid_argument for a name that no link can have. The ends are down, and
+  /// `link_local` is not heeded: the kernel knows that of a link only when there is one.
   void create(const Veth& veth);
   void create_bridge(const std::string& name, const std::optional<MacAddress>& mac = {});
   void remove(const LinkName& link);
+
+  /// The link gives itself no IPv6 address when it is set up. EAFNOSUPPORT without IPv6. Goes to
+  /// the namespace that the link is in.
+  void set_no_link_local(const LinkName& link);
 
   void set_up(const LinkName& link);
   void set_down(const LinkName& link);
@@ -42,6 +53,7 @@ class RouteMessages {
   void limit_rate(const LinkName& link, std::uint64_t bits_per_second);
 
   void send(NetlinkSocket& socket) const { socket.send(messages_); }
+  void clear() { messages_.clear(); }
 
  private:
   NetlinkMessages messages_;

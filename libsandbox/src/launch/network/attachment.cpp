@@ -135,6 +135,7 @@ void connect_outside(const Tenant& tenant, const TenantAddresses& self, const Na
   if (tenant.on_bridge()) {
     messages.join(outer, way, {.isolated = true, .learning = true, .flood = false});
   }
+  messages.set_no_link_local(outer);
   messages.set_up(outer);
   for (const IpAddress& address : {self.ipv4, self.ipv6}) {
     messages.add_route(way, {.destination = {address, address.bits()}}, Existing::kReplaced);
@@ -160,6 +161,7 @@ void connect_inside(const Pools& pools, const Tenant& tenant, UniqueFd socket) {
   const Link link = lookup.open(kInnerLink);
   const LinkName inner{link.index(), link.name()};
   RouteMessages messages;
+  messages.set_no_link_local(inner);
   messages.set_up(inner);
   for (const IpPrefix& pool : {pools.ipv4, pools.ipv6}) {
     const IpAddress address = pool.at(tenant.slot);

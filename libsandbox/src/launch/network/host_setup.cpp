@@ -235,6 +235,7 @@ void set_up_bridge(AddressBook& book, const HostNetwork& host, HostRecord& recor
   }
   const Link bridge = kernel.lookup.open(wall.names.bridge);
   RouteMessages messages;
+  messages.set_no_link_local({bridge.index(), bridge.name()});
   messages.set_up({bridge.index(), bridge.name()});
   messages.send(kernel.links);
   write_setting(fmt::format("/proc/sys/net/ipv4/conf/{}/route_localnet", bridge.name()), "1");
