@@ -83,6 +83,9 @@ Listener::Listener(const Namespace& where, const std::string& address, std::uint
     UniqueFd fd(::socket(name.storage.ss_family, type_of(transport) | SOCK_NONBLOCK, 0));
     const int on = 1;
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (name.storage.ss_family == AF_INET6) {
+      ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    }
     if (::bind(fd.get(), name.get(), name.size) < 0) fail("cannot bind " + address);
     if (transport == Transport::kTcp && ::listen(fd.get(), 64) < 0) fail("cannot listen");
     return fd;
@@ -183,10 +186,10 @@ std::string Hosts::on_host(const std::vector<std::string>& argv) const {
 std::string Hosts::inventory() const {
   return host.run([] {
     std::string text;
-    for (const char* file :
-         {"/proc/net/dev_snmp6", "/proc/net/route", "/proc/net/ipv6_route", "/proc/net/if_inet6",
-          "/proc/net/fib_trie", "/proc/net/arp", "/proc/sys/net/ipv4/ip_forward",
-          "/proc/sys/net/ipv6/conf/all/forwarding"}) {
+    for (const char* file : {"/proc/thread-self/net/route", "/proc/thread-self/net/ipv6_route",
+                             "/proc/thread-self/net/if_inet6", "/proc/thread-self/net/fib_trie",
+                             "/proc/thread-self/net/arp", "/proc/sys/net/ipv4/ip_forward",
+                             "/proc/sys/net/ipv6/conf/all/forwarding"}) {
       std::ifstream stream(file);
       text.append(std::istreambuf_iterator<char>(stream), {});
     }

@@ -30,7 +30,7 @@ class Listener {
   [[nodiscard]] std::string visitor() const;
 
   /// The same, but waits a while for one.
-  [[nodiscard]] std::string wait_for_visitor() const;
+  std::string wait_for_visitor() const;
 
   /// Passes the next connection on, once there is one.
   void wait_for_connection(const std::function<void(int)>& body) const;
@@ -69,7 +69,7 @@ class Hosts {
 
   /// Runs it there to its end: what it has written to standard output.
   [[nodiscard]] std::string say(const Network& network, const std::string& script) const;
-  [[nodiscard]] Output run(const Network& network, const std::string& script) const;
+  Output run(const Network& network, const std::string& script) const;
 
   /// Runs `argv` on the host: its output.
   [[nodiscard]] std::string on_host(const std::vector<std::string>& argv) const;

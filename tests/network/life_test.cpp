@@ -13,6 +13,7 @@
 
 #include "network/hosts.hpp"
 #include "sbx/error.hpp"
+#include "sbx/nftables.hpp"
 #include "support/process.hpp"
 #include "support/require.hpp"
 
@@ -169,10 +170,7 @@ TEST_CASE("a pool that is used up is told") {
 
   const auto fill = [&] {
     for (int i = 0; i < 300; ++i) {
-      sbx::Spec spec = Hosts::spec(network, "sleep 1d");
-      spec.init = sbx::Init::kNone;
-      spec.command.argv = {"/bin/sleep", "1d"};
-      all.push_back(hosts.start(spec));
+      all.push_back(hosts.start(network, "sleep 1d"));
     }
   };
   CHECK_THROWS_WITH_AS(fill(),

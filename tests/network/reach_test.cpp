@@ -29,7 +29,8 @@ constexpr const char* kServe =
     "for my $f (AF_INET, AF_INET6) { socket(my $s, $f, SOCK_STREAM, 0) or die; push @s, $s;"
     " setsockopt($s, SOL_SOCKET, SO_REUSEADDR, 1);"
     " setsockopt($s, 41, 26, 1) if $f == AF_INET6;"
-    " bind($s, $f == AF_INET ? sockaddr_in(6379, INADDR_ANY) : sockaddr_in6(6379, IN6ADDR_ANY)) or "
+    " bind($s, $f == AF_INET ? sockaddr_in(6379, INADDR_ANY) : sockaddr_in6(6379, \"\\0\" x 16)) "
+    "or "
     "die;"
     " listen($s, 64); } $| = 1; print \"up\\n\"; sleep'";
 

@@ -59,6 +59,8 @@ namespace sbx::detail {
   F(rtnl_neigh_build_delete_request) \
   F(rtnl_neigh_put)                  \
   F(rtnl_neigh_set_dst)              \
+  F(rtnl_neigh_set_family)           \
+  F(rtnl_neigh_set_flags)            \
   F(rtnl_neigh_set_ifindex)          \
   F(rtnl_neigh_set_lladdr)           \
   F(rtnl_neigh_set_state)            \
@@ -71,6 +73,9 @@ namespace sbx::detail {
   F(rtnl_route_nh_set_ifindex)       \
   F(rtnl_route_put)                  \
   F(rtnl_route_set_dst)              \
+  F(rtnl_route_set_type)             \
+  F(rtnl_route_set_table)            \
+  F(rtnl_route_set_priority)         \
   F(rtnl_route_set_flags)            \
   F(rtnl_route_set_protocol)
 

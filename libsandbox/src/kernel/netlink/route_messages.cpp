@@ -355,6 +355,31 @@ void RouteMessages::add_neighbour(const LinkName& link, const IpAddress& address
                      printable(link.name)));
 }
 
+void RouteMessages::add_forwarding(const LinkName& port, const MacAddress& mac) {
+  const OwnedNeighbour entry(made(libnl().rtnl_neigh_alloc()));
+  libnl().rtnl_neigh_set_family(entry.get(), AF_BRIDGE);
+  libnl().rtnl_neigh_set_ifindex(entry.get(), port.index);
+  libnl().rtnl_neigh_set_lladdr(entry.get(), address_of(mac).get());
+  libnl().rtnl_neigh_set_flags(entry.get(), NTF_MASTER);
+  libnl().rtnl_neigh_set_state(entry.get(), NUD_NOARP);
+  append(messages_,
+         build(libnl().rtnl_neigh_build_add_request, entry.get(), NLM_F_CREATE | NLM_F_REPLACE),
+         fmt::format("cannot let the bridge know that '{}' is at '{}'", mac.to_string(),
+                     printable(port.name)));
+}
+
+void RouteMessages::add_local_route(const LinkName& link, const IpAddress& address) {
+  constexpr std::uint32_t kLastChoice = 2048;
+  const Route route{.destination = {address, address.bits()}};
+  const OwnedRoute local = route_of(link, route);
+  done(libnl().rtnl_route_set_type(local.get(), RTN_LOCAL));
+  libnl().rtnl_route_set_table(local.get(), RT_TABLE_LOCAL);
+  libnl().rtnl_route_set_priority(local.get(), kLastChoice);
+  append(messages_,
+         build(libnl().rtnl_route_build_add_request, local.get(), NLM_F_CREATE | NLM_F_REPLACE),
+         fmt::format("cannot add {}", name_route(link, route)));
+}
+
 void RouteMessages::remove_neighbour(const LinkName& link, const IpAddress& address) {
   append(messages_,
          build(libnl().rtnl_neigh_build_delete_request, neighbour_of(link, address).get(), 0),

@@ -49,6 +49,14 @@ class RouteMessages {
   void remove_route(const LinkName& link, const Route& route);
   void add_neighbour(const LinkName& link, const IpAddress& address, const MacAddress& mac,
                      Existing existing);
+
+  /// Frames for `mac` go out at `port`, a port of a bridge, whether it has been heard of or not.
+  void add_forwarding(const LinkName& port, const MacAddress& mac);
+
+  /// Packets to `address` that come in at the link are the host's. One that it has elsewhere, too,
+  /// is preferred there.
+  void add_local_route(const LinkName& link, const IpAddress& address);
+
   void remove_neighbour(const LinkName& link, const IpAddress& address);
   void limit_rate(const LinkName& link, std::uint64_t bits_per_second);
 

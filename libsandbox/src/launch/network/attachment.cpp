@@ -40,6 +40,23 @@ void require_rights() {
 
 bool is_missing(const SystemError& error) { return error.code().value() == ENOENT; }
 
+/// The host's way to the tenant: through a link that goes by itself, or through the bridge.
+void remove_way(const TenantAddresses& self, Conversations& kernel) {
+  const auto link = kernel.lookup.find(self.entry);
+  if (!link) return;
+  const LinkName way{link->index(), link->name()};
+  for (const IpAddress& address : {self.ipv4, self.ipv6}) {
+    try {
+      RouteMessages messages;
+      messages.remove_route(way, {.destination = {address, address.bits()}});
+      messages.remove_neighbour(way, address);
+      messages.send(kernel.links);
+    } catch (const SystemError&) {
+      // It had not come so far, or the link is just going.
+    }
+  }
+}
+
 /// Takes what is left of `tenant` out of the walls and out of the book.
 NetworkUsage take_out(AddressBook& book, const Wall& wall, const Tenant& tenant,
                       Conversations& kernel) {
@@ -53,6 +70,7 @@ NetworkUsage take_out(AddressBook& book, const Wall& wall, const Tenant& tenant,
   } catch (const SystemError& error) {
     if (!is_missing(error)) throw;  // it had not come so far, or somebody has removed the walls
   }
+  remove_way(TenantAddresses(wall.names, wall.pools, tenant), kernel);
   book.leave(tenant, usage);
   return usage;
 }
@@ -72,10 +90,11 @@ void sweep_name(AddressBook& book, const Wall& wall, const std::string& name,
 }
 
 /// Says whose a port is, where the kernel only knows that it is somebody's.
-void require_free_ports(const AddressBook& book, const Network& network) {
+void require_free_ports(const AddressBook& book, const Tenant& self) {
   for (const Tenant& other : book.tenants()) {
     for (const PublishedPort& theirs : other.network.publish) {
-      for (const PublishedPort& ours : network.publish) {
+      if (other.slot == self.slot) break;
+      for (const PublishedPort& ours : self.network.publish) {
         if (ours.host_port != theirs.host_port || ours.protocol != theirs.protocol ||
             ours.address != theirs.address) {
           continue;
@@ -98,15 +117,15 @@ void commit_admission(AddressBook& book, const Network& network, const HostRecor
   try {
     kernel.tables.commit(batch);
   } catch (const SystemError& error) {
-    if (error.code().value() == EEXIST) require_free_ports(book, network);
+    if (error.code().value() == EEXIST) require_free_ports(book, tenant);
     if (!is_missing(error)) throw;
     rebuild_walls(book, network.host, record, kernel);
   }
 }
 
 /// The outer end, and the host's way to the sandbox.
-void connect_outside(const Tenant& tenant, const TenantAddresses& self, const Namespace& inside,
-                     Conversations& kernel) {
+void connect_outside(const Tenant& tenant, const TenantAddresses& self, bool to_loopback,
+                     const Namespace& inside, Conversations& kernel) {
   const Veth veth{.name = self.link,
                   .mac = tenant.on_bridge() ? std::nullopt : std::optional(kHostMac),
                   .peer_name = kInnerLink,
@@ -133,7 +152,8 @@ void connect_outside(const Tenant& tenant, const TenantAddresses& self, const Na
   const LinkName way{target.index(), target.name()};
   RouteMessages messages;
   if (tenant.on_bridge()) {
-    messages.join(outer, way, {.isolated = true, .learning = true, .flood = false});
+    messages.join(outer, way, {.isolated = true, .learning = false, .flood = false});
+    messages.add_forwarding(outer, self.mac);
   }
   messages.set_no_link_local(outer);
   messages.set_up(outer);
@@ -145,9 +165,7 @@ void connect_outside(const Tenant& tenant, const TenantAddresses& self, const Na
     messages.limit_rate(outer, tenant.network.rate_bits_per_second);
   }
   messages.send(kernel.links);
-  if (!tenant.on_bridge() && !tenant.network.publish.empty()) {
-    write_setting(fmt::format("/proc/sys/net/ipv4/conf/{}/route_localnet", outer.name), "1");
-  }
+  if (!tenant.on_bridge() && to_loopback) open_to_loopback(outer, kernel.links);
 }
 
 IpPrefix all_of(const IpPrefix& pool) {
@@ -224,7 +242,9 @@ void require_silent_ports(const Network& network) {
 
 struct Attachment::State {
   void connect(AddressBook& book, Conversations& kernel, pid_t pid, UniqueFd inside);
+  NetworkUsage disconnect() const;
 
+  Namespace host = Namespace::current(NamespaceKind::kNet);
   Network network;
   Wall wall;
   Tenant tenant;
@@ -246,12 +266,22 @@ void Attachment::State::connect(AddressBook& book, Conversations& kernel, pid_t 
   book.enter(tenant, record.pools);
   try {
     commit_admission(book, network, record, wall, tenant, kernel);
-    connect_outside(tenant, TenantAddresses(wall.names, wall.pools, tenant), theirs, kernel);
+    const bool to_loopback = !network.publish.empty() || asks_loopback(record);
+    connect_outside(tenant, TenantAddresses(wall.names, wall.pools, tenant), to_loopback, theirs,
+                    kernel);
     connect_inside(wall.pools, tenant, std::move(inside));
   } catch (const std::exception&) {
     take_out(book, wall, tenant, kernel);
     throw;
   }
+}
+
+NetworkUsage Attachment::State::disconnect() const {
+  AddressBook book(network.host);
+  Conversations kernel;
+  const NetworkUsage usage = take_out(book, wall, tenant, kernel);
+  take_down_host(book, network.host, kernel);
+  return usage;
 }
 
 Attachment::Attachment(const Network& network, pid_t pid, UniqueFd inside)
@@ -287,11 +317,10 @@ const std::vector<std::string>& Attachment::warnings() const { return state_->wa
 NetworkUsage Attachment::end() {
   const auto state = std::exchange(state_, nullptr);
   if (!state) return {};
-  AddressBook book(state->network.host);
-  Conversations kernel;
-  const NetworkUsage usage = take_out(book, state->wall, state->tenant, kernel);
-  take_down_host(book, state->network.host, kernel);
-  return usage;
+  // Who waits for the end may be elsewhere than who has started it.
+  const auto here = Namespace::current(NamespaceKind::kNet).inode();
+  if (here == state->host.inode()) return state->disconnect();
+  return state->host.run([&state] { return state->disconnect(); });
 }
 
 void Attachment::release() noexcept { state_.reset(); }

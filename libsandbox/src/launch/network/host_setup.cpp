@@ -41,6 +41,13 @@ std::string read_setting(const std::string& path) {
   return value;
 }
 
+void write_setting(const std::string& path, const std::string& value) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd || ::write(fd.get(), value.data(), value.size()) < 0) {
+    throw_errno("cannot set '{}' to {}", path, value);
+  }
+}
+
 /// What has to be changed, and what it was.
 std::vector<ChangedSetting> settings_to_change() {
   std::vector<ChangedSetting> changes;
@@ -188,11 +195,17 @@ void restore(const std::vector<ChangedSetting>& settings) {
 
 }  // namespace
 
-void write_setting(const std::string& path, const std::string& value) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!fd || ::write(fd.get(), value.data(), value.size()) < 0) {
-    throw_errno("cannot set '{}' to {}", path, value);
-  }
+void open_to_loopback(const LinkName& link, NetlinkSocket& links) {
+  write_setting(fmt::format("/proc/sys/net/ipv4/conf/{}/route_localnet", link.name), "1");
+  RouteMessages messages;
+  messages.add_local_route(link, IpAddress::parse("::1"));
+  messages.send(links);
+}
+
+bool asks_loopback(const HostRecord& record) {
+  return std::any_of(
+      record.name_servers.begin(), record.name_servers.end(),
+      [](const std::string& server) { return IpAddress::parse(server).is_loopback(); });
 }
 
 HostRecord set_up_host(AddressBook& book, const HostNetwork& host, Conversations& kernel) {
@@ -238,7 +251,7 @@ void set_up_bridge(AddressBook& book, const HostNetwork& host, HostRecord& recor
   messages.set_no_link_local({bridge.index(), bridge.name()});
   messages.set_up({bridge.index(), bridge.name()});
   messages.send(kernel.links);
-  write_setting(fmt::format("/proc/sys/net/ipv4/conf/{}/route_localnet", bridge.name()), "1");
+  open_to_loopback({bridge.index(), bridge.name()}, kernel.links);
   record.bridge = true;
   book.write_host(record);
 }

@@ -6,6 +6,7 @@
 
 #include <linux/netlink.h>
 
+#include "kernel/netlink/route_messages.hpp"
 #include "kernel/netlink/socket.hpp"
 #include "launch/network/address_book.hpp"
 #include "launch/network/tenant.hpp"
@@ -37,7 +38,11 @@ void rebuild_walls(AddressBook& book, const HostNetwork& host, const HostRecord&
 /// Takes all of it back, when nobody is left in the book.
 void take_down_host(AddressBook& book, const HostNetwork& host, Conversations& kernel);
 
-/// The file below /proc/sys/net/ipv4/conf or ipv6/conf, one line.
-void write_setting(const std::string& path, const std::string& value);
+/// Lets what the host's loopback has asked come back through the link, and what is asked of a name
+/// server there in. Nothing else is: see build_wall().
+void open_to_loopback(const LinkName& link, NetlinkSocket& links);
+
+/// Whether the name server that sandboxes ask is on the host's loopback.
+bool asks_loopback(const HostRecord& record);
 
 }  // namespace sbx::detail

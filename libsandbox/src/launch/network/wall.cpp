@@ -114,6 +114,8 @@ void build_entry(Builder& wall, const std::string& prefix) {
                   .in({Field::kInputName, Field::kEtherSource, each->source}, each->pins.name)
                   .go_to("sender_known"));
   }
+  // A kernel with a new link speaks to routers and switches before it has an address.
+  wall.rule("entry", Rule().within(Field::kSource6, IpPrefix::parse("::")).drop());
   wall.rule("entry", Rule().in({Field::kInputName}, forged_set().name).drop());
   wall.rule("entry", Rule().drop());
   // The links let packets to the host's loopback in for the sake of published ports: nobody sends
@@ -269,6 +271,7 @@ void build_port_wall(Batch& batch, const Wall& wall) {
   }
   // Whoever asks for Ethernet addresses, tells them or speaks to all at once included: each knows
   // the one address that it needs.
+  builder.rule("entry", Rule().within(Field::kSource6, IpPrefix::parse("::")).drop());
   builder.rule("entry", Rule().in({Field::kInputName}, forged_set().name).drop());
   builder.rule("entry", Rule().drop());
 }
