@@ -22,18 +22,9 @@ using nft::Set;
 using nft::Type;
 using nft::Value;
 using nft::Verdict;
-using Octets = std::vector<std::uint8_t>;
 
 // The list of elements of one message holds less than 64 KiB; one element adds some hundred bytes.
 constexpr std::size_t kFull = std::size_t{32} << 10;
-
-/// The value before one that is not the lowest.
-Octets before(Octets value) {
-  for (auto byte = value.rbegin(); byte != value.rend(); ++byte) {
-    if ((*byte)-- != 0) break;
-  }
-  return value;
-}
 
 void write_data(NftMessage& message, const Element& element) {
   if (const auto* value = std::get_if<Value>(&element.data)) {
@@ -97,20 +88,6 @@ void add_typed(Value& value, Type type, Bytes bytes) {
   }
 }
 
-/// What comes in registers, as a value of these types. One that is too short, which another made,
-/// ends before its time.
-Value typed(const std::vector<Type>& types, Bytes bytes) {
-  Value value;
-  for (const Type type : types) {
-    const std::size_t size = shape_of(type).bytes;
-    if (bytes.size() < size) break;
-    add_typed(value, type, bytes.first(size));
-    bytes = bytes.subspan(std::min<std::size_t>(
-        bytes.size(), std::size_t{registers(shape_of(type).bytes)} * kRegisterBytes));
-  }
-  return value;
-}
-
 Verdict read_verdict(const NftAttributes& attributes) {
   using Kind = Verdict::Kind;
   static const std::map<int, Kind> kinds{
@@ -134,6 +111,27 @@ std::optional<Octets> value_after(Octets value) {
     if (++*byte != 0) return value;
   }
   return {};
+}
+
+Octets last_value(const Octets& start, const std::optional<Octets>& end) {
+  if (!end) return Octets(start.size(), 0xff);
+  Octets last = *end;
+  for (auto byte = last.rbegin(); byte != last.rend(); ++byte) {
+    if ((*byte)-- != 0) break;
+  }
+  return last;
+}
+
+Value read_value(const std::vector<Type>& types, Bytes bytes) {
+  Value value;
+  for (const Type type : types) {
+    const std::size_t size = shape_of(type).bytes;
+    if (bytes.size() < size) break;  // a set of that name, but not of these types
+    add_typed(value, type, bytes.first(size));
+    bytes = bytes.subspan(std::min<std::size_t>(
+        bytes.size(), std::size_t{registers(shape_of(type).bytes)} * kRegisterBytes));
+  }
+  return value;
 }
 
 bool has_ends_apart(const Set& set) { return set.intervals && set.key.size() == 1; }
@@ -162,16 +160,16 @@ void ElementReader::read_element(const nlattr* attribute) {
     ends_.emplace_back(key.begin(), key.end());
     return;
   }
-  Element element{.key = typed(set_.key, key), .counter = find_counter(found)};
+  Element element{.key = read_value(set_.key, key), .counter = find_counter(found)};
   const auto end = found.nest(NFTA_SET_ELEM_KEY_END).bytes(NFTA_DATA_VALUE);
   if (!end.empty() && !std::equal(end.begin(), end.end(), key.begin(), key.end())) {
-    element.key_end = typed(set_.key, end);
+    element.key_end = read_value(set_.key, end);
   }
   const NftAttributes data = found.nest(NFTA_SET_ELEM_DATA);
   if (data.has(NFTA_DATA_VERDICT)) {
     element.data = read_verdict(data.nest(NFTA_DATA_VERDICT));
   } else if (data.has(NFTA_DATA_VALUE)) {
-    element.data = typed(set_.data, data.bytes(NFTA_DATA_VALUE));
+    element.data = read_value(set_.data, data.bytes(NFTA_DATA_VALUE));
   }
   elements_.push_back(std::move(element));
 }
@@ -184,14 +182,22 @@ void ElementReader::close_intervals() {
   for (Element& element : elements_) {
     const Octets start = element.key.bytes();
     const auto end = std::upper_bound(ends_.begin(), ends_.end(), start);
-    const Octets last = end == ends_.end() ? Octets(start.size(), 0xff) : before(*end);
-    if (last != start) element.key_end = typed(set_.key, last);
+    const Octets last = last_value(start, end == ends_.end() ? std::nullopt : std::optional(*end));
+    if (last != start) element.key_end = read_value(set_.key, last);
   }
 }
 
 std::vector<Element> ElementReader::elements() {
   if (has_ends_apart(set_)) close_intervals();
   return std::move(elements_);
+}
+
+std::optional<Element> ElementReader::start() const {
+  return elements_.empty() ? std::nullopt : std::optional(elements_.front());
+}
+
+std::optional<Octets> ElementReader::end() const {
+  return ends_.empty() ? std::nullopt : std::optional(ends_.front());
 }
 
 }  // namespace sbx::detail

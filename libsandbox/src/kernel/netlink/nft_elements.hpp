@@ -15,8 +15,16 @@ namespace sbx::detail {
 /// concatenations have both their ends in them.)
 bool has_ends_apart(const nft::Set& set);
 
+using Octets = std::vector<std::uint8_t>;
+
 /// The next value in network order, none after the highest.
-std::optional<std::vector<std::uint8_t>> value_after(std::vector<std::uint8_t> value);
+std::optional<Octets> value_after(Octets value);
+
+/// The last value of an interval that starts at `start` and stops before `end`.
+Octets last_value(const Octets& start, const std::optional<Octets>& end);
+
+/// What comes in registers, as a value of these types.
+nft::Value read_value(const std::vector<nft::Type>& types, std::span<const std::uint8_t> bytes);
 
 /// An element with all that it has, or only what says which it is.
 enum class ElementPart { kAll, kKey };
@@ -34,8 +42,12 @@ class ElementReader {
   /// Takes the elements of one message.
   void read(const nlmsghdr* message);
 
-  /// In the order of their keys, where they are intervals of one field.
+  /// All, in the order of their keys where they are intervals of one field.
   std::vector<nft::Element> elements();
+
+  // Of the answer about one element, which has one of both.
+  [[nodiscard]] std::optional<nft::Element> start() const;
+  [[nodiscard]] std::optional<Octets> end() const;
 
  private:
   void read_element(const nlattr* attribute);
@@ -43,7 +55,7 @@ class ElementReader {
 
   const nft::Set& set_;
   std::vector<nft::Element> elements_;
-  std::vector<std::vector<std::uint8_t>> ends_;
+  std::vector<Octets> ends_;
 };
 
 }  // namespace sbx::detail

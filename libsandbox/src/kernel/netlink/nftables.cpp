@@ -80,10 +80,13 @@ struct Nftables::State {
   /// ENOENT when the set is not there.
   void require_set(const Table& table, const Set& set);
 
-  /// Reads the element that `key` belongs to, or the end of its interval. False where there is
-  /// none.
-  bool read_element(detail::ElementReader& reader, const Table& table, const Set& set,
-                    const std::vector<std::uint8_t>& key, std::uint32_t flags);
+  /// The element that `key` belongs to or, with NFT_SET_ELEM_INTERVAL_END in `flags`, the end of an
+  /// interval; nothing where there is none.
+  detail::ElementReader ask(const Table& table, const Set& set, const detail::Octets& key,
+                            std::uint32_t flags);
+
+  /// Of an interval of one field that was found by `key`.
+  void find_last(Element& found, const Table& table, const Set& set, const detail::Octets& key);
 };
 
 void Nftables::State::require_set(const Table& table, const Set& set) {
@@ -93,9 +96,8 @@ void Nftables::State::require_set(const Table& table, const Set& set) {
   socket.request(question.header(), reading(table, set), [](const nlmsghdr*) {});
 }
 
-bool Nftables::State::read_element(detail::ElementReader& reader, const Table& table,
-                                   const Set& set, const std::vector<std::uint8_t>& key,
-                                   std::uint32_t flags) {
+detail::ElementReader Nftables::State::ask(const Table& table, const Set& set,
+                                           const detail::Octets& key, std::uint32_t flags) {
   // For an end that is not there Linux 6.18 has neither an answer nor an error.
   NftMessage question = start_elements(table, set, NLM_F_ACK);
   {
@@ -104,14 +106,29 @@ bool Nftables::State::read_element(detail::ElementReader& reader, const Table& t
     question.value(NFTA_SET_ELEM_KEY, key);
     if (flags != 0) question.number(NFTA_SET_ELEM_FLAGS, flags);
   }
+  detail::ElementReader reader(set);
   try {
     socket.request(question.header(), reading(table, set),
                    [&](const nlmsghdr* message) { reader.read(message); });
   } catch (const SystemError& error) {
-    if (error.code().value() == ENOENT) return false;
-    throw;
+    if (error.code().value() != ENOENT) throw;
   }
-  return true;
+  return reader;
+}
+
+void Nftables::State::find_last(Element& found, const Table& table, const Set& set,
+                                const detail::Octets& key) {
+  const detail::Octets start = found.key.bytes();
+  // The kernel looks for the first end after a value, but is at a loss where an interval starts
+  // there: it may find the end before, or the one after the next.
+  const auto inside = key == start ? detail::value_after(key) : key;
+  if (!inside) return;
+  const auto end = ask(table, set, *inside, NFT_SET_ELEM_INTERVAL_END).end();
+  const detail::Octets last = detail::last_value(start, end);
+  const auto owner = ask(table, set, last, 0).start();
+  // It belongs to another one only where that starts right after this one's only value.
+  const bool own = owner && owner->key == found.key;
+  if (own && last != start) found.key_end = detail::read_value(set.key, last);
 }
 
 Nftables::Nftables()
@@ -147,19 +164,13 @@ std::vector<Element> Nftables::elements(const Table& table, const Set& set) cons
 
 std::optional<Element> Nftables::element(const Table& table, const Set& set,
                                          const Value& key) const {
-  detail::ElementReader reader(set);
-  if (!state_->read_element(reader, table, set, key.bytes(), 0)) {
+  auto found = state_->ask(table, set, key.bytes(), 0).start();
+  if (!found) {
     state_->require_set(table, set);
-    return {};
+  } else if (detail::has_ends_apart(set)) {
+    state_->find_last(*found, table, set, key.bytes());
   }
-  // An end at the key itself is that of the interval before.
-  const auto next = detail::value_after(key.bytes());
-  if (detail::has_ends_apart(set) && next) {
-    state_->read_element(reader, table, set, *next, NFT_SET_ELEM_INTERVAL_END);
-  }
-  auto found = reader.elements();
-  if (found.empty()) return {};
-  return std::move(found.front());
+  return found;
 }
 
 Counter Nftables::counter(const Table& table, const std::string& name) const {
