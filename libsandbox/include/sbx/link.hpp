@@ -75,9 +75,9 @@ class SBX_API Link {
   /// if_nametoindex(3).
   [[nodiscard]] int index() const noexcept { return index_; }
 
-  /// What is sent is lost until the kernel has noticed that both ends of a veth pair are up: that of
-  /// the end that is set up last at once, that of the other within a second, or when that is read,
-  /// as by is_up() (since Linux 6.8).
+  /// What is sent is lost until the kernel has noticed that both ends of a veth pair are up: that
+  /// of the end that is set up last at once, that of the other within a second, or when that is
+  /// read, as by is_up() (since Linux 6.8).
   void set_up();
   void set_down();
   [[nodiscard]] bool is_up() const;

@@ -208,6 +208,7 @@ class SBX_API Rule {
   Rule& go_to(std::string chain) { return verdict(Verdict::go_to(std::move(chain))); }
   Rule& verdict_map(std::vector<Field> fields, std::string map);  ///< continues without an element
   Rule& reject();                                                 ///< tells the sender: ICMP
+  Rule& reset();  ///< tells the sender of TCP: as if nobody listened
   Rule& masquerade();
   Rule& source_nat(const IpAddress& address);
   Rule& destination_nat(const IpAddress& address, std::optional<std::uint16_t> port = {});

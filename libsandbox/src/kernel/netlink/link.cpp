@@ -31,15 +31,19 @@ namespace {
 /// A question, with room for what the ones of this file hold.
 struct Question {
   alignas(NLMSG_ALIGNTO) std::array<char, 128> buffer{};
-  nlmsghdr* message = nullptr;
+  nlmsghdr* message = mnl().nlmsg_put_header(buffer.data());
 
   template <typename Header>
-  Question(int type, int flags, const Header& header)
-      : message(mnl().nlmsg_put_header(buffer.data())) {
+  Question(int type, int flags, const Header& header) {
     message->nlmsg_type = static_cast<std::uint16_t>(type);
     message->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
     *static_cast<Header*>(mnl().nlmsg_put_extra_header(message, sizeof header)) = header;
   }
+  Question(const Question&) = delete;
+  Question& operator=(const Question&) = delete;
+  Question(Question&&) = delete;
+  Question& operator=(Question&&) = delete;
+  ~Question() = default;
 };
 
 /// What `read` finds in the list that a message of `type` asks for: it is given each message, and
@@ -294,6 +298,7 @@ std::vector<std::string> Rtnetlink::names() const {
   const auto by_index = [](const auto& one, const auto& other) { return one.index < other.index; };
   std::sort(links.begin(), links.end(), by_index);
   std::vector<std::string> names;
+  names.reserve(links.size());
   for (auto& link : links) names.push_back(std::move(link.name));
   return names;
 }

@@ -156,6 +156,11 @@ Rule& Rule::reject() {
   return *this;
 }
 
+Rule& Rule::reset() {
+  parts_.push_back(part(Part::Reset{}));
+  return *this;
+}
+
 Rule& Rule::masquerade() {
   parts_.push_back(part(Part::Masquerade{}));
   return *this;

@@ -67,6 +67,7 @@ struct Rule::Part {
   };
 
   struct Reject {};
+  struct Reset {};
   struct Masquerade {};
 
   struct Translate {
@@ -83,7 +84,7 @@ struct Rule::Part {
   };
 
   std::variant<Compare, CompareMasked, Lookup, Count, CountByName, Over, ConnectionsOver, Mark,
-               Decide, DecideByMap, Reject, Masquerade, Translate, TranslateByMap>
+               Decide, DecideByMap, Reject, Reset, Masquerade, Translate, TranslateByMap>
       what;
 };
 

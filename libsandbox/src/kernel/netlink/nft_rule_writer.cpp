@@ -88,6 +88,8 @@ class RuleWriter {
     }
   }
 
+  void operator()(const Part::Reset&) { write_.reject(NFT_REJECT_TCP_RST, 0); }
+
   void operator()(const Part::Masquerade&) { write_.masquerade(); }
 
   void operator()(const Part::Translate& part) {

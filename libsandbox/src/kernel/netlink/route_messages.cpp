@@ -128,6 +128,8 @@ class Nest {
       : message_(message.get()), start_(made(libnl().nla_nest_start(message_, type))) {}
   Nest(const Nest&) = delete;
   Nest& operator=(const Nest&) = delete;
+  Nest(Nest&&) = delete;
+  Nest& operator=(Nest&&) = delete;
   ~Nest() { libnl().nla_nest_end(message_, start_); }
 
  private:

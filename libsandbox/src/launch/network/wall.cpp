@@ -103,6 +103,31 @@ void build_sets(Builder& wall) {
   }
 }
 
+/// Where a sandbox may connect to: what it goes on to from its own rules, or if it has none.
+void build_policies(Builder& wall) {
+  for (const char* chain : {kRefusedChain, kInternetChain, kStandardChain}) wall.chain(chain);
+  // A connection that is refused by ICMP while it is begun is noticed a second later by Linux: the
+  // answer comes before connect(2) is done with sending.
+  wall.rule(kRefusedChain, Rule().equals(Field::kProtocol, byte_value(IPPROTO_TCP)).reset());
+  wall.rule(kRefusedChain, Rule().reject());
+
+  for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
+    for (const std::uint8_t protocol : {IPPROTO_UDP, IPPROTO_TCP}) {
+      wall.rule(kInternetChain, Rule()
+                                    .equals(Field::kProtocol, byte_value(protocol))
+                                    .equals(Field::kDestinationPort, port_value(kDomain))
+                                    .in({each->destination}, each->name_servers.name)
+                                    .accept());
+    }
+    wall.rule(kInternetChain,
+              Rule().in({each->destination}, each->private_blocks.name).go_to(kRefusedChain));
+  }
+  wall.rule(kInternetChain, Rule().accept());
+
+  wall.limit_connections(kStandardChain, Network{}.connections_max);
+  wall.rule(kStandardChain, Rule().go_to(kInternetChain));
+}
+
 /// Who sends: before anything is remembered about a packet.
 void build_entry(Builder& wall, const std::string& prefix) {
   wall.base("entry", ChainType::kFilter, Hook::kPrerouting, kRaw);
@@ -130,10 +155,7 @@ void build_entry(Builder& wall, const std::string& prefix) {
 
 void build_forward(Builder& wall, const std::string& prefix) {
   wall.base("forward", ChainType::kFilter, Hook::kForward, kFilter);
-  for (const char* chain :
-       {"from_sandbox", "to_sandbox", "near", "far", kInternetChain, kStandardChain}) {
-    wall.chain(chain);
-  }
+  for (const char* chain : {"from_sandbox", "to_sandbox", "near", "far"}) wall.chain(chain);
   wall.rule("forward", Rule().starts_with(Field::kInputName, prefix).go_to("from_sandbox"));
   wall.rule("forward", Rule().starts_with(Field::kOutputName, prefix).go_to("to_sandbox"));
 
@@ -148,22 +170,8 @@ void build_forward(Builder& wall, const std::string& prefix) {
     wall.rule("near", Rule().verdict_map({each->source}, each->exact.name));
     wall.rule("far", Rule().verdict_map({each->source}, each->policies.name));
   }
-  wall.rule("near", Rule().reject());
-  wall.rule("far", Rule().reject());
-
-  for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
-    for (const std::uint8_t protocol : {IPPROTO_UDP, IPPROTO_TCP}) {
-      wall.rule(kInternetChain, Rule()
-                                    .equals(Field::kProtocol, byte_value(protocol))
-                                    .equals(Field::kDestinationPort, port_value(kDomain))
-                                    .in({each->destination}, each->name_servers.name)
-                                    .accept());
-    }
-    wall.rule(kInternetChain, Rule().in({each->destination}, each->private_blocks.name).reject());
-  }
-  wall.rule(kInternetChain, Rule().accept());
-  wall.limit_connections(kStandardChain, Network{}.connections_max);
-  wall.rule(kStandardChain, Rule().go_to(kInternetChain));
+  wall.rule("near", Rule().go_to(kRefusedChain));
+  wall.rule("far", Rule().go_to(kRefusedChain));
 
   wall.rule("to_sandbox", Rule().has_any(Field::kState, kKnown).accept());
   wall.rule("to_sandbox", Rule().has_any(Field::kStatus, nft::kDestinationTranslated).accept());
@@ -188,7 +196,7 @@ void build_host(Builder& wall, const std::string& prefix) {
                             .equals(Field::kIcmpType, byte_value(each->echo_request))
                             .accept());
   }
-  wall.rule("output", Rule().reject());
+  wall.rule("output", Rule().go_to(kRefusedChain));
 }
 
 void build_nat(Builder& wall, const Wall& about) {
@@ -251,6 +259,7 @@ void build_wall(Batch& batch, const Wall& wall) {
   Builder builder(batch, wall.names.filter());
   build_sets(builder);
   build_entry(builder, wall.names.prefix);
+  build_policies(builder);
   build_forward(builder, wall.names.prefix);
   build_host(builder, wall.names.prefix);
   build_nat(builder, wall);

@@ -51,6 +51,7 @@ inline nft::Value port_value(std::uint16_t port) { return nft::Value().add_port(
 /// Chains of all sandboxes that those of one go on to.
 inline constexpr const char* kInternetChain = "internet";
 inline constexpr const char* kStandardChain = "standard";
+inline constexpr const char* kRefusedChain = "refused";
 
 /// Lets a chain drop what would begin more than `most` connections.
 void limit_connections(nft::Batch& batch, const nft::Table& table, const std::string& chain,

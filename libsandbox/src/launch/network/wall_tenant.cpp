@@ -65,14 +65,14 @@ void add_decision(Batch& batch, const Table& table, const std::string& chain,
   Rule rule;
   rule.within(family.destination, {destination.block.first(), destination.block.length});
   if (!destination.port) {
-    batch.add(table, chain, allows ? rule.accept() : rule.reject());
+    batch.add(table, chain, allows ? rule.accept() : rule.go_to(kRefusedChain));
     return;
   }
   for (const std::uint8_t protocol : {IPPROTO_TCP, IPPROTO_UDP}) {
     Rule with_port = rule;
     with_port.equals(Field::kProtocol, byte_value(protocol))
         .equals(Field::kDestinationPort, port_value(*destination.port));
-    batch.add(table, chain, allows ? with_port.accept() : with_port.reject());
+    batch.add(table, chain, allows ? with_port.accept() : with_port.go_to(kRefusedChain));
   }
 }
 
@@ -105,7 +105,7 @@ void add_policy(Batch& batch, const Table& table, const Tenant& tenant, const Ow
   limit_connections(batch, table, own.policy, tenant.network.connections_max);
   for (const Decision& each : own.decisions) add_decision(batch, table, own.policy, each);
   batch.add(table, own.policy,
-            tenant.network.internet ? Rule().go_to(kInternetChain) : Rule().reject());
+            Rule().go_to(tenant.network.internet ? kInternetChain : kRefusedChain));
 }
 
 void add_near(Batch& batch, const Table& table, const OwnChains& own) {
