@@ -143,6 +143,10 @@ Hosts::Hosts()
   add(inner_link, {"10.9.8.7/24", "fd99::7/64"});
   add_default_routes(inner_link, "10.9.8.1", "fd99::1");
   write_on(host, "/proc/sys/net/ipv4/ip_forward", "0");
+  // Else the kernel may take a second to notice that both ends of a pair are up.
+  for (const Link* link : {&uplink, &world, &beside, &inner_link}) {
+    [[maybe_unused]] const bool up = link->is_up();
+  }
 }
 
 Network Hosts::network(Network::Mode mode, const std::string& name) const {
@@ -184,17 +188,28 @@ std::string Hosts::on_host(const std::vector<std::string>& argv) const {
 }
 
 std::string Hosts::inventory() const {
-  return host.run([] {
+  return host.run([this] {
     std::string text;
-    for (const char* file : {"/proc/thread-self/net/route", "/proc/thread-self/net/ipv6_route",
-                             "/proc/thread-self/net/if_inet6", "/proc/thread-self/net/fib_trie",
-                             "/proc/thread-self/net/arp", "/proc/sys/net/ipv4/ip_forward",
-                             "/proc/sys/net/ipv6/conf/all/forwarding"}) {
-      std::ifstream stream(file);
-      text.append(std::istreambuf_iterator<char>(stream), {});
+    const Rtnetlink links;
+    for (const std::string& name : links.names()) {
+      const Link link = links.open(name);
+      text += name + ":";
+      for (const IpPrefix& address : link.addresses()) {
+        const std::string shown = address.to_string();
+        if (!shown.starts_with("fe80:")) text += " " + shown;
+      }
+      for (const Route& route : link.routes()) text += " -> " + route.destination.to_string();
+      text += "\n";
     }
-    for (const std::string& name : Rtnetlink().names()) text += name + "\n";
-    for (const auto& table : nft::Nftables().tables()) text += table.name + "\n";
+    for (const auto& table : nft::Nftables().tables()) text += "table " + table.name + "\n";
+    for (const char* setting : {"ipv4/ip_forward", "ipv6/conf/all/forwarding",
+                                "ipv6/conf/up0/accept_ra", "ipv6/conf/inner0/accept_ra"}) {
+      std::ifstream file(std::string("/proc/sys/net/") + setting);
+      std::string value;
+      file >> value;
+      text += setting + (" " + value) + "\n";
+    }
+    if (std::filesystem::exists(directory() / "run/.network")) text += "a book\n";
     return text;
   });
 }

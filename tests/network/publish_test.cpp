@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <cerrno>
+#include <fstream>
 #include <string>
 
 #include "network/hosts.hpp"
@@ -45,6 +46,9 @@ Network publishing(const Hosts& hosts, Network::Mode mode, const char* port) {
 TEST_CASE("a published port is reached from outside and from the host, over both families") {
   SBX_REQUIRE_ROOT();
   const Hosts hosts;
+
+  // Where bridges show their packets to IP's hooks, an answer to ::1 is dropped: docs/network.md.
+  hosts.host.run([] { std::ofstream("/proc/sys/net/bridge/bridge-nf-call-ip6tables") << 0; });
 
   for (const auto mode : kModes) {
     CAPTURE(static_cast<int>(mode));

@@ -223,6 +223,14 @@ bool is_taken(const PublishedPort& port, int family) {
          errno == EADDRINUSE;
 }
 
+/// An end of a pair sends nothing until the kernel has noticed that the other is up, too, which can
+/// take a second, and so it is with a bridge. It notices when it is asked.
+void wake(const TenantAddresses& self, const Conversations& kernel) {
+  for (const std::string& name : {self.link, self.entry}) {
+    [[maybe_unused]] const bool up = kernel.lookup.open(name).is_up();
+  }
+}
+
 /// Somebody who listens on the host's port would hear nothing any more.
 void require_silent_ports(const Network& network) {
   for (const PublishedPort& port : network.publish) {
@@ -270,6 +278,7 @@ void Attachment::State::connect(AddressBook& book, Conversations& kernel, pid_t 
     connect_outside(tenant, TenantAddresses(wall.names, wall.pools, tenant), to_loopback, theirs,
                     kernel);
     connect_inside(wall.pools, tenant, std::move(inside));
+    wake(TenantAddresses(wall.names, wall.pools, tenant), kernel);
   } catch (const std::exception&) {
     take_out(book, wall, tenant, kernel);
     throw;
