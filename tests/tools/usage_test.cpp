@@ -76,7 +76,7 @@ TEST_CASE("a flag that has one value is refused when it is given twice") {
 }
 
 TEST_CASE("a word that is none of a flag's is refused") {
-  CHECK(refusal_of("--net", "x") == "--net: 'x' is not none, host or user");
+  CHECK(refusal_of("--net", "x") == "--net: 'x' is not none, host, user, routed or bridge");
   CHECK(refusal_of("--seccomp", "x") ==
         "cannot read seccomp profile 'x': No such file or directory");
   CHECK(refusal({"--ksm=x", "true"}) == "--ksm: 'x' is not deep");
@@ -244,19 +244,40 @@ TEST_CASE("limits that make no sense are refused") {
         "without an init no memory can be limited");
 }
 
-TEST_CASE("the bridge and what needs it are refused") {
-  const std::string rest = " needs --net bridge, which is not in this version";
+TEST_CASE("rules are for a network that can have them") {
+  const std::string rest = " needs --net routed or --net bridge";
 
-  CHECK(refusal_of("--net", "bridge") ==
-        "--net bridge is not in this version: take none, host or user");
   CHECK(refusal_of("--publish", "80:80") == "--publish" + rest);
   CHECK(refusal_of("--allow", "10.0.0.0/8") == "--allow" + rest);
   CHECK(refusal_of("--deny", "10.0.0.0/8") == "--deny" + rest);
+  CHECK(refusal_of("--pool", "10.0.0.0/16") == "--pool" + rest);
   CHECK(refusal_of("--rate", "1mbit") == "--rate" + rest);
+  CHECK(refusal({"--net", "user", "--rate", "1mbit", "true"}) == "--rate" + rest);
+}
+
+TEST_CASE("rules of a network that cannot be read are refused") {
+  const auto refusal_of_rule = [](const char* flag, const char* value) {
+    return refusal({"--net", "routed", flag, value, "true"});
+  };
+
+  CHECK(
+      refusal_of_rule("--publish", "80") ==
+      "--publish: '80' is no port to publish: [IP:]HOST:INNER[/udp], an IPv6 address in brackets");
+  CHECK(refusal_of_rule("--publish", "1.2.3:80:80") == "--publish: '1.2.3' is no IP address");
+  CHECK(refusal_of_rule("--allow", "10.0.0.0/33") ==
+        "--allow: '10.0.0.0/33' is no block of addresses: the length is a number up to 32");
+  CHECK(refusal_of_rule("--deny", "10.0.0.1:0") ==
+        "--deny: '10.0.0.1:0' has no port after the colon, from 1 to 65535");
+  CHECK(refusal_of_rule("--rate", "fast") == "--rate: 'fast' is not a rate such as 10mbit");
+  CHECK(refusal_of_rule("--rate", "0bit") == "--rate: '0bit' is not a rate such as 10mbit");
+  CHECK(refusal_of_rule("--pool", "ten") == "--pool: 'ten' is no IP address");
+  CHECK(refusal({"--net", "routed", "--publish", "80:80", "--publish", "80:81", "true"}) ==
+        "'80:80' and '80:81' publish one port twice");
 }
 
 TEST_CASE("what is refused is shown on one line, whatever is in it") {
-  CHECK(refusal_of("--net", "a\nb\x1b[2J") == "--net: 'a\\x0ab\\x1b[2J' is not none, host or user");
+  CHECK(refusal_of("--net", "a\nb\x1b[2J") ==
+        "--net: 'a\\x0ab\\x1b[2J' is not none, host, user, routed or bridge");
   CHECK(refusal({"--a\nb", "true"}) == "unknown option '--a\\x0ab'");
 }
 
