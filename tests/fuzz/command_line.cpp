@@ -73,6 +73,7 @@ constexpr std::pair<const char*, std::string Arguments::*> kTexts[] = {
     {"--config", &Arguments::config},
     {"--report", &Arguments::report},
     {"--run-dir", &Arguments::run_dir},
+    {"--rate", &Arguments::rate},
 };
 
 /// Those with several values; where flags share a place, each value begins with its flag's word.

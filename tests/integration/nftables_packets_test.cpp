@@ -169,13 +169,16 @@ TEST_CASE("nftables: blocks of IPv6 addresses hold for no IPv4 packet") {
   const Datagrams here6(own.network, "::1", 6000);
   own.count_by("within", Rule().within(Field::kDestination6, IpPrefix::parse("::/13")));
   own.count_by("outside", Rule().outside(Field::kDestination6, IpPrefix::parse("fe80::/10")));
+  own.count_by("outside four", Rule().outside(Field::kSource4, IpPrefix::parse("10.0.0.0/8")));
   own.add(Rule().drop());
+  const std::string text(50, 'x');  // so long that the other family's packets have such bytes, too
 
-  CHECK(here6.send("::1", kPort) == EPERM);
-  CHECK(!own.passes("127.0.0.1"));
+  CHECK(here6.send("::1", kPort, text) == EPERM);
+  CHECK(own.here.send("127.0.0.1", kPort, text) == EPERM);
 
-  CHECK(own.counted("within") == Counter{1, kSize6});
-  CHECK(own.counted("outside") == Counter{1, kSize6});
+  CHECK(own.counted("within") == Counter{1, kSize6 + 40});
+  CHECK(own.counted("outside") == Counter{1, kSize6 + 40});
+  CHECK(own.counted("outside four") == Counter{1, kSize4 + 40});
 }
 
 TEST_CASE("nftables: an interface is known by its name and the start of it") {
@@ -202,14 +205,16 @@ TEST_CASE("nftables: the family and the kind of destination are known") {
   own.count_by("four", Rule().equals(Field::kFamily, Value().add_byte(2)));
   own.count_by("six", Rule().equals(Field::kFamily, Value().add_byte(10)));
   own.count_by("local", Rule().equals(Field::kDestinationType, Value().add_number(2)));
-  own.count_by("not local", Rule().differs(Field::kDestinationType, Value().add_number(2)));
+  own.count_by("multicast", Rule().equals(Field::kDestinationType, Value().add_number(5)));
+  own.add(Rule().drop());
 
-  CHECK(own.passes("127.0.0.1"));
+  CHECK(!own.passes("127.0.0.1"));
+  CHECK(!own.passes("224.0.0.1"));
 
-  CHECK(own.counted("four").packets == 1);
+  CHECK(own.counted("four").packets == 2);
   CHECK(own.counted("six").packets == 0);
   CHECK(own.counted("local").packets == 1);
-  CHECK(own.counted("not local").packets == 0);
+  CHECK(own.counted("multicast").packets == 1);
 }
 
 TEST_CASE("nftables: a mark that a rule sets is there for the next") {
@@ -236,6 +241,56 @@ TEST_CASE("nftables: ICMP has no ports, whatever its sender puts in their place"
 
   CHECK(!own.passes("127.0.0.1", kPort));
   CHECK(sbx::test::send_icmp(own.network, "127.0.0.1", 8, kPort) == 0);
+}
+
+TEST_CASE("nftables: that a protocol is not one of a set does not make it one with ports") {
+  SBX_REQUIRE_ROOT();
+  Network own;
+  const Set tcp{.name = "tcp", .key = {Type::kProtocol}};
+  own.commit(Batch()
+                 .add(kTable, tcp)
+                 .add(kTable, tcp, {{.key = Value().add_byte(IPPROTO_TCP)}})
+                 .add(kTable, "out",
+                      Rule()
+                          .not_in({Field::kProtocol}, "tcp")
+                          .equals(Field::kDestinationPort, port(kPort))
+                          .drop()));
+
+  CHECK(!own.passes("127.0.0.1", kPort));
+  CHECK(sbx::test::send_icmp(own.network, "127.0.0.1", 8, kPort) == 0);
+}
+
+TEST_CASE("nftables: a set can hold protocols with their types of ICMP") {
+  SBX_REQUIRE_ROOT();
+  Network own;
+  const Set set{.name = "types", .key = {Type::kProtocol, Type::kProtocol}};
+  own.commit(
+      Batch()
+          .add(kTable, set)
+          .add(kTable, set, {{.key = Value().add_byte(IPPROTO_ICMP).add_byte(8)}})
+          .add(kTable, "out", Rule().in({Field::kProtocol, Field::kIcmpType}, "types").drop()));
+
+  CHECK(sbx::test::send_icmp(own.network, "127.0.0.1", 8, 0) == EPERM);
+  CHECK(sbx::test::send_icmp(own.network, "127.0.0.1", 0, 0) == 0);
+}
+
+TEST_CASE("nftables: in a concatenation long fields have their place, too") {
+  SBX_REQUIRE_ROOT();
+  Network own;
+  const Datagrams here6(own.network, "::1", 6000);
+  const Set set{.name = "set", .key = {Type::kIpv6, Type::kInterfaceName, Type::kPort}};
+  const auto key = address("::1").add_name("lo").add_port(kPort);
+  own.commit(
+      Batch()
+          .add(kTable, set)
+          .add(kTable, set, {{.key = key}})
+          .add(kTable, "out",
+               Rule()
+                   .in({Field::kDestination6, Field::kOutputName, Field::kDestinationPort}, "set")
+                   .drop()));
+
+  CHECK(here6.send("::1", kPort) == EPERM);
+  CHECK(here6.send("::1", kOther) == 0);
 }
 
 TEST_CASE("nftables: ICMP is told apart by its type") {

@@ -366,6 +366,18 @@ TEST_CASE("nftables: an element counts from where it is told to") {
   CHECK(own.nftables.element(kTable, set, other).value().counter == Counter{});
 }
 
+TEST_CASE("nftables: a set takes no more elements than it may have") {
+  SBX_REQUIRE_ROOT();
+  Network own;
+  const Set set{.name = "few", .key = {Type::kPort}, .max_size = 2};
+  own.commit(Batch().add(kTable).add(kTable, set).add(kTable, set, {port(1), port(2)}));
+
+  CHECK_THROWS_WITH_AS(own.commit(Batch().add(kTable, set, {port(3)})),
+                       "cannot add the element 0003 to the set 'few' of the table 'inet sandbox': "
+                       "Too many open files in system",
+                       SystemError);
+}
+
 TEST_CASE("nftables: one batch takes forty thousand elements") {
   SBX_REQUIRE_ROOT();
   Network own;

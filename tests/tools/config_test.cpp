@@ -169,8 +169,8 @@ TEST_CASE("a rule that cannot be read is told with its place") {
         "line 2, column 1: network.publish: '1' is no port to publish: [IP:]HOST:INNER[/udp], an "
         "IPv6 address in brackets");
   CHECK(Config("[network]\nallow = ['::/129']").fault() ==
-        "line 2, column 1: network.allow: '::/129' is no block of addresses: the length is a "
-        "number up to 128");
+        "line 2, column 1: network.allow: '::/129' is no block of addresses: its length is a "
+        "number from 0 to 128");
 }
 
 TEST_CASE("what a vassal file denies or leaves empty needs nothing to enforce it") {

@@ -111,7 +111,7 @@ TEST_CASE("the report tells that the sandbox could not be made, in standard erro
 
 TEST_CASE("the report tells of wrong usage, too") {
   CHECK(exit_of({"--net", "x", "true"}) ==
-        exit_object(125, nullptr, "setup", "--net: 'x' is not none, host or user"));
+        exit_object(125, nullptr, "setup", "--net: 'x' is not none, host, user, routed or bridge"));
   CHECK(exit_of({"--bad", "true"}) == exit_object(125, nullptr, "setup", "unknown option '--bad'"));
   CHECK(exit_of({}) == exit_object(125, nullptr, "setup", "no command given"));
   CHECK(exit_of({"--timeout"}) ==

@@ -263,14 +263,16 @@ TEST_CASE("rules of a network that cannot be read are refused") {
   CHECK(
       refusal_of_rule("--publish", "80") ==
       "--publish: '80' is no port to publish: [IP:]HOST:INNER[/udp], an IPv6 address in brackets");
-  CHECK(refusal_of_rule("--publish", "1.2.3:80:80") == "--publish: '1.2.3' is no IP address");
+  CHECK(refusal_of_rule("--publish", "1.2.3:80:80") ==
+        "--publish: '1.2.3' is no IP address: one is like 192.0.2.1 or 2001:db8::1");
   CHECK(refusal_of_rule("--allow", "10.0.0.0/33") ==
-        "--allow: '10.0.0.0/33' is no block of addresses: the length is a number up to 32");
+        "--allow: '10.0.0.0/33' is no block of addresses: its length is a number from 0 to 32");
   CHECK(refusal_of_rule("--deny", "10.0.0.1:0") ==
         "--deny: '10.0.0.1:0' has no port after the colon, from 1 to 65535");
   CHECK(refusal_of_rule("--rate", "fast") == "--rate: 'fast' is not a rate such as 10mbit");
   CHECK(refusal_of_rule("--rate", "0bit") == "--rate: '0bit' is not a rate such as 10mbit");
-  CHECK(refusal_of_rule("--pool", "ten") == "--pool: 'ten' is no IP address");
+  CHECK(refusal_of_rule("--pool", "ten") ==
+        "--pool: 'ten' is no block of addresses: one is like 192.0.2.0/24 or 2001:db8::/32");
   CHECK(refusal({"--net", "routed", "--publish", "80:80", "--publish", "80:81", "true"}) ==
         "'80:80' and '80:81' publish one port twice");
 }

@@ -133,7 +133,9 @@ struct Counter {
 
 struct Element {
   Value key{};
-  std::optional<Value> key_end{};  ///< of an interval, the last value that belongs to it
+  /// Of an interval of more than one value, the last that belongs to it. Intervals are in network
+  /// order: numbers in the machine's and names of interfaces can only be intervals of one value.
+  std::optional<Value> key_end{};
   std::variant<std::monostate, Value, Verdict> data{};
   std::optional<Counter> counter{};  ///< where the set counts: what it starts from, or has counted
 };
@@ -154,7 +156,7 @@ enum class Field {
   kDestination4,  ///< ip daddr
   kSource6,
   kDestination6,
-  kSourcePort,  ///< th sport, of whatever transport
+  kSourcePort,  ///< th sport, of whatever transport but ICMP
   kDestinationPort,
   kIcmpType,         ///< of ICMP or ICMPv6: kProtocol says which
   kState,            ///< ct state: bits
@@ -195,7 +197,8 @@ class SBX_API Rule {
   Rule& packets_over(std::uint64_t per_second, std::uint32_t burst);
 
   /// Holds when more than `most` connections with this value of `fields` are under way; `set` is
-  /// dynamic and remembers them.
+  /// dynamic and remembers them. To be asked of packets of kNew: for a moment one that is then
+  /// dropped counts with the others.
   Rule& connections_over(std::vector<Field> fields, std::string set, std::uint32_t most);
 
   Rule& set_mark(std::uint32_t mark);

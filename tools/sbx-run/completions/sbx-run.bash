@@ -9,7 +9,7 @@ _sbx_run_switches='--overlay --ksm --ksm=deep --allow-new-privs --detach --tty -
 
 _sbx_run_flags='--rootfs --bind --ro-bind --tmpfs --user --hostname --workdir --userns --env
   --keep-env --memory --swap --cpus --cpu-weight --cpuset --pids --timeout --cpu-time --rlimit
-  --io-read --io-write --net --publish --allow --deny --rate --seccomp --cap-add --cap-drop --name --enter
+  --io-read --io-write --net --publish --allow --deny --pool --rate --seccomp --cap-add --cap-drop --name --enter
   --config --report --run-dir --state-dir --log-dir'
 
 _sbx_run_capabilities='chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap
@@ -111,7 +111,7 @@ _sbx_run_running() {
 # Completes `value` of `flag`.
 _sbx_run_value() {
   case $flag in
-    --net) _sbx_run_words 'none host user' ;;
+    --net) _sbx_run_words 'none host user routed bridge' ;;
     --userns) _sbx_run_words 'auto host' ;;
     --ksm) _sbx_run_words 'deep' ;;
     --seccomp)

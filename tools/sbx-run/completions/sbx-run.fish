@@ -4,7 +4,7 @@
 
 set -g __sbx_run_valued rootfs bind ro-bind tmpfs user hostname workdir userns env keep-env memory \
     swap cpus cpu-weight cpuset pids timeout cpu-time rlimit io-read io-write net publish allow deny \
-    rate seccomp cap-add cap-drop name enter config report run-dir state-dir log-dir
+    pool rate seccomp cap-add cap-drop name enter config report run-dir state-dir log-dir
 
 set -g __sbx_run_capabilities chown dac_override dac_read_search fowner fsetid kill setgid setuid \
     setpcap linux_immutable net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner \
@@ -115,11 +115,12 @@ __sbx_run_flag -l io-write -x -d 'Most to write a second'
 __sbx_run_flag -l ksm -d 'Merge equal memory with other sandboxes'
 __sbx_run_flag -a --ksm=deep -d 'The same, without address randomisation'
 
-__sbx_run_flag -l net -x -a 'none host user' -d 'The network that the command sees'
-__sbx_run_flag -l publish -x -d '(not in this version)'
-__sbx_run_flag -l allow -x -d '(not in this version)'
-__sbx_run_flag -l deny -x -d '(not in this version)'
-__sbx_run_flag -l rate -x -d '(not in this version)'
+__sbx_run_flag -l net -x -a 'none host user routed bridge' -d 'The network that the command sees'
+__sbx_run_flag -l publish -x -d 'Let a port of the host lead inside'
+__sbx_run_flag -l allow -x -d 'Let it connect there'
+__sbx_run_flag -l deny -x -d 'Let it not connect there'
+__sbx_run_flag -l pool -x -d 'Give addresses of this block away'
+__sbx_run_flag -l rate -x -d 'Most to send and to receive in a second'
 
 __sbx_run_flag -l seccomp -r -F -k -a 'default strict none' -d 'The filter of system calls'
 __sbx_run_flag -l cap-add -x -a '$__sbx_run_capabilities' -d 'Give a capability'
@@ -131,7 +132,7 @@ __sbx_run_flag -l enter -x -a '(__sbx_run_running)' -d 'Run the command in a run
 __sbx_run_flag -l config -r -F -d 'Read a vassal file first'
 __sbx_run_flag -l report -r -F -a fd: -d 'Write how it ended, as one JSON object'
 __sbx_run_flag -l run-dir -x -a '(__fish_complete_directories)' -d 'Where names are kept'
-__sbx_run_flag -l state-dir -x -a '(__fish_complete_directories)' -d 'Not used'
+__sbx_run_flag -l state-dir -x -a '(__fish_complete_directories)' -d 'The directory of what outlasts a sandbox'
 __sbx_run_flag -l log-dir -x -a '(__fish_complete_directories)' -d 'Not used'
 __sbx_run_flag -l detach -d 'Go on in the background once the command runs'
 __sbx_run_flag -l tty -d 'Put the command on a terminal of its own'

@@ -55,7 +55,8 @@ std::vector<std::uint8_t> Value::bytes() const {
   std::vector<std::uint8_t> all;
   for (const auto& part : parts_) {
     const auto size = static_cast<std::uint32_t>(part.size());
-    const std::size_t end = all.size() + detail::registers(size) * detail::kRegisterBytes;
+    const std::size_t end =
+        all.size() + std::size_t{detail::registers(size)} * detail::kRegisterBytes;
     all.insert(all.end(), part.begin(), part.end());
     all.resize(end);
   }

@@ -8,8 +8,6 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "launch/network/wall.hpp"
-
 namespace sbx::detail {
 namespace {
 
@@ -62,6 +60,8 @@ std::vector<IpAddress> remote(const std::vector<IpAddress>& servers) {
 }
 
 }  // namespace
+
+IpAddress resolver_address() { return IpAddress::parse("169.254.1.53"); }
 
 Resolver resolver_from(const std::string& resolv_conf, const std::string& upstream) {
   const Settings settings = parse_settings(resolv_conf);

@@ -8,6 +8,9 @@
 
 namespace sbx::detail {
 
+/// Where a sandbox finds a name server of the host's loopback.
+IpAddress resolver_address();
+
 /// Whom a sandbox asks for names: the host's name servers, as far as they can be asked from
 /// elsewhere.
 struct Resolver {

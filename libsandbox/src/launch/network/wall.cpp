@@ -8,6 +8,7 @@
 #include <array>
 #include <utility>
 
+#include "launch/network/resolver.hpp"
 #include "launch/network/wall_parts.hpp"
 
 namespace sbx::detail {
@@ -252,8 +253,6 @@ void build_accounting(Builder& wall) {
 }
 
 }  // namespace
-
-IpAddress resolver_address() { return IpAddress::parse("169.254.1.53"); }
 
 void build_wall(Batch& batch, const Wall& wall) {
   Builder builder(batch, wall.names.filter());

@@ -22,9 +22,6 @@ struct Wall {
   Pools pools;
 };
 
-/// Where a sandbox finds a name server of the host's loopback.
-IpAddress resolver_address();
-
 /// Adds the table, without a sandbox in it. One that is there is replaced.
 void build_wall(nft::Batch& batch, const Wall& wall);
 
