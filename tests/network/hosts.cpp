@@ -192,13 +192,15 @@ std::string Hosts::inventory() const {
     std::string text;
     const Rtnetlink links;
     for (const std::string& name : links.names()) {
-      const Link link = links.open(name);
+      // One that goes in the meantime is still there for now.
+      const auto link = links.find(name);
       text += name + ":";
-      for (const IpPrefix& address : link.addresses()) {
+      if (!link) continue;
+      for (const IpPrefix& address : link->addresses()) {
         const std::string shown = address.to_string();
         if (!shown.starts_with("fe80:")) text += " " + shown;
       }
-      for (const Route& route : link.routes()) text += " -> " + route.destination.to_string();
+      for (const Route& route : link->routes()) text += " -> " + route.destination.to_string();
       text += "\n";
     }
     for (const auto& table : nft::Nftables().tables()) text += "table " + table.name + "\n";

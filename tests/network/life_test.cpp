@@ -31,6 +31,13 @@ namespace {
 
 constexpr Network::Mode kModes[] = {kRouted, kBridge};
 
+void start_and_die(const Hosts& hosts, const Network& network) noexcept try {
+  hosts.host.enter();
+  const Sandbox sandbox = Sandbox::start(Hosts::spec(network, "sleep 1d"));
+  ::kill(::getpid(), SIGKILL);
+} catch (const std::exception&) {
+}
+
 }  // namespace
 
 TEST_CASE("after the last sandbox the host's network is as it was") {
@@ -109,11 +116,12 @@ TEST_CASE("what a killed owner leaves is removed by the next start") {
     network.mode = mode;
     const pid_t owner = ::fork();
     if (owner == 0) {
-      hosts.host.enter();
-      const Sandbox sandbox = Sandbox::start(Hosts::spec(network, "sleep 1d"));
-      ::kill(::getpid(), SIGKILL);
+      start_and_die(hosts, network);
+      ::_exit(1);
     }
-    ::waitpid(owner, nullptr, 0);
+    int status = 0;
+    ::waitpid(owner, &status, 0);
+    CHECK(WIFSIGNALED(status));
 
     CHECK(hosts.say(network, "echo up") == "up\n");
     sbx::test::wait_until([&] { return hosts.inventory() == before; });

@@ -34,9 +34,11 @@ constexpr const char* kOtherChoices[] = {"198.18.0.0/16", "198.19.0.0/16", "172.
 /// Empty when it is not there.
 std::string read_setting(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd && errno == ENOENT) return {};
   std::array<char, 64> text{};
-  const ssize_t size = fd ? ::read(fd.get(), text.data(), text.size()) : 0;
-  std::string value(text.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+  const ssize_t size = fd ? ::read(fd.get(), text.data(), text.size()) : -1;
+  if (size < 0) throw_errno("cannot read '{}'", path);
+  std::string value(text.data(), static_cast<std::size_t>(size));
   while (value.ends_with('\n')) value.pop_back();
   return value;
 }
@@ -217,8 +219,10 @@ HostRecord set_up_host(AddressBook& book, const HostNetwork& host, Conversations
     update_warnings(book, *found, wall, kernel);
     return *found;
   }
+  // Of one who was interrupted, all that he may have done is written down.
   HostRecord record;
-  record.pools = choose_pools(book, host, kernel);
+  if (found) require_same_pools(host, *found);
+  record.pools = found ? found->pools : choose_pools(book, host, kernel);
   record.settings = found ? found->settings : settings_to_change();
   book.write_host(record);
   const Wall wall{names_of(host), record.pools};
@@ -236,12 +240,13 @@ HostRecord set_up_host(AddressBook& book, const HostNetwork& host, Conversations
 
 void set_up_bridge(AddressBook& book, const HostNetwork& host, HostRecord& record,
                    Conversations& kernel) {
-  if (record.bridge) return;
   const Wall wall{names_of(host), record.pools};
+  const bool is_there = kernel.lookup.find(wall.names.bridge).has_value();
+  if (record.bridge && is_there) return;
   nft::Batch batch;
   build_port_wall(batch, wall);
   kernel.tables.commit(batch);
-  if (!kernel.lookup.find(wall.names.bridge)) {
+  if (!is_there) {
     RouteMessages messages;
     messages.create_bridge(wall.names.bridge, kHostMac);
     messages.send(kernel.links);
@@ -270,8 +275,10 @@ void rebuild_walls(AddressBook& book, const HostNetwork& host, const HostRecord&
 }
 
 void take_down_host(AddressBook& book, const HostNetwork& host, Conversations& kernel) {
-  const auto record = book.host();
+  auto record = book.host();
   if (!record || !book.is_empty()) return;
+  record->ready = record->bridge = false;
+  book.write_host(*record);
   const HostNames names = names_of(host);
   nft::Batch batch;
   // Added first, so that there is something to remove.
