@@ -65,9 +65,9 @@ std::string left_after(const Hosts& hosts, const char* shape, const Fault& fault
 
 void try_all(Deed deed, int error) {
   const Hosts hosts;
+  const std::string before = hosts.inventory();
   for (const char* shape : {"routed", "bridge"}) {
     const auto calls = places(hosts, shape);
-    const std::string before = hosts.inventory();
     REQUIRE(calls.size() > kSampled / 2);
     for (const Call& call : calls) {
       const std::string where = std::string(shape) + ", " + to_string(call);

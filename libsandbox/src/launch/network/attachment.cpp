@@ -123,6 +123,19 @@ void commit_admission(AddressBook& book, const Network& network, const HostRecor
   }
 }
 
+/// That of one before, who has ended: the kernel has not come to it yet, or is just there.
+void remove_link(const std::string& name, Conversations& kernel) {
+  const auto link = kernel.lookup.find(name);
+  if (!link) return;
+  RouteMessages messages;
+  messages.remove({link->index(), name});
+  try {
+    messages.send(kernel.links);
+  } catch (const SystemError& error) {
+    if (error.code().value() != ENODEV) throw;
+  }
+}
+
 /// The outer end, and the host's way to the sandbox.
 void connect_outside(const Tenant& tenant, const TenantAddresses& self, bool to_loopback,
                      const Namespace& inside, Conversations& kernel) {
@@ -139,11 +152,7 @@ void connect_outside(const Tenant& tenant, const TenantAddresses& self, bool to_
     making.send(kernel.links);
   } catch (const SystemError& error) {
     if (error.code().value() != EEXIST) throw;
-    // The one before has ended, and the kernel has not come to its links yet.
-    const Link old = kernel.lookup.open(self.link);
-    RouteMessages removing;
-    removing.remove({old.index(), old.name()});
-    removing.send(kernel.links);
+    remove_link(self.link, kernel);
     making.send(kernel.links);
   }
   const Link link = kernel.lookup.open(self.link);
