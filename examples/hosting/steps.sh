@@ -7,12 +7,14 @@
 hosting=$root/examples/hosting
 build=$root/build/demo
 log=$root/build/log/demo.log
-sbx=("$build/tools/sbx-run/sbx-run" --run-dir "$state/run")
+sbx=(nsenter "--net=$state/net/host" -- "$build/tools/sbx-run/sbx-run"
+  --run-dir "$state/run" --state-dir "$state/state")
 tag=$(($(cksum <<<"$state" | cut -d ' ' -f 1) % 10000)) # tells the things of two demos apart
 tenants=(alice bob carol)
 # shellcheck disable=SC2034
 demo_packages=(
-  curl nginx-light redis-server python3-redis libredis-perl ruby-rack
+  beanstalkd curl iproute2 memcached nftables nginx-light redis-server
+  python3-redis libredis-perl ruby-rack
   uwsgi-core uwsgi-plugin-python3 uwsgi-plugin-psgi uwsgi-plugin-rack-ruby3.1
 )
 
@@ -116,7 +118,10 @@ start_tenant() { # NAME UID UWSGI-OPTION...
 }
 
 run_uwsgi() { # NAME UWSGI-OPTION...
-  "${sbx[@]}" --name "$1" --hostname "$1" --detach --memory 192M --cpus 0.5 --pids 48 \
+  local -a network
+  mapfile -t network < <(network_options "$1")
+  "${sbx[@]}" --name "$1" --hostname "$1" --detach --memory 192M --cpus 0.5 --pids 64 \
+    "${network[@]}" --report "$state/log/$1.json" \
     --bind "$state/home/$1:/home/$1" --workdir "/home/$1" \
     --bind "$state/http/$1:/srv/http" --ro-bind "$hosting/probe.py:/srv/probe.py" \
     --ro-bind "$hosting/hog.py:/srv/hog.py" -- \
@@ -131,17 +136,21 @@ enter_detached() { # NAME LOG COMMAND...
   "${sbx[@]}" --enter "$1" --detach -- "${@:3}" >>"$state/log/$2.log" 2>&1
 }
 
-start_redis() { # NAME
-  enter_detached "$1" "$1-redis" \
-    redis-server --bind 127.0.0.1 --port 6379 --save '' --dir /tmp &&
-    within 20 answers_ping "$1"
+start_alice() {
+  start_tenant alice 30001 --plugin python3 --wsgi-file app.py && start_services alice
 }
 
-answers_ping() { [[ $(enter "$1" redis-cli ping 2>&1) == PONG ]]; }
+start_bob() { start_tenant bob 30002 --plugin psgi --psgi app.psgi && start_services bob; }
 
-start_alice() { start_tenant alice 30001 --plugin python3 --wsgi-file app.py && start_redis alice; }
-start_bob() { start_tenant bob 30002 --plugin psgi --psgi app.psgi && start_redis bob; }
-start_carol() { start_tenant carol 30003 --plugin rack --rack config.ru; }
+start_carol() {
+  start_tenant carol 30003 --plugin rack --rack config.ru && start_service carol memcached
+}
+
+start_services() { # NAME
+  start_service "$1" redis && start_service "$1" memcached && start_service "$1" beanstalkd
+}
+
+start_tenants() { start_alice && start_bob && start_carol && read_addresses; }
 
 # A tenant may put a link in place of his socket. In the front's own view of these folders links
 # lead nowhere.
@@ -232,7 +241,7 @@ show_limit() { # THING STATUS PATTERN
 }
 
 show_limits() {
-  say 'what bob gets of his 192 MiB, 48 processes and half a processor, and what the others say then:'
+  say 'what bob gets of his 192 MiB, 64 processes and half a processor, and what the others say then:'
   show_limit memory 137 ''
   show_limit processes 0 '[34][0-9] more, and then: .*'
   show_limit processor 0 '0\.(4[0-9]|5[0-3]) of a processor'
@@ -240,7 +249,7 @@ show_limits() {
 
 show_after() {
   say 'what the front answers after all this:'
-  ask_all 7 3
+  ask_all "$@"
 }
 
 # --- taking it down ------------------------------------------------------------------------------
@@ -258,8 +267,22 @@ pids_of() { # PROGRAM ARGUMENTS: patterns of the first word of a command line, a
 # sbx-run that holds it.
 started_pids() {
   pids_of "nginx: master process *$state/nginx *" '*'
-  pids_of '*/sbx-run' "--run-dir $state/run *"
+  sandbox_pids
   pids_of /usr/bin/python3 "*/probe.py hold host-$tag"
+  server_pids
+}
+
+# Those that hold the tenants, and those that have started what else runs inside.
+sandbox_pids() { pids_of '*/sbx-run' "--run-dir $state/run *"; }
+no_sandboxes() { [[ -z $(sandbox_pids) ]]; }
+
+stop_tenants() {
+  local name pids
+  for name in "${tenants[@]}"; do
+    mapfile -t pids < <(pids_of '*/sbx-run' "--run-dir $state/run *--name $name *")
+    kill -TERM "${pids[@]}" && rm -f "$state/http/$name/ready" || return
+  done
+  within 20 no_sandboxes
 }
 
 none_started() { [[ -z $(started_pids) ]]; }
@@ -274,6 +297,7 @@ take_down() {
     within 10 none_started
   fi
   /usr/bin/python3 "$hosting/probe.py" drop "host-$tag"
+  drop_networks
   rm -rf --one-file-system "$state"
 }
 
@@ -281,9 +305,10 @@ take_down() {
 leftovers() {
   local pid place=/${state##*/}
   for pid in $(started_pids); do echo "process $pid"; done
-  grep -lsE -- "$place/(home|http)" /proc/[0-9]*/mountinfo | sed 's/^/mount in /'
+  for pid in ${strangers-}; do echo "process $pid in a network of the demo's"; done
+  grep -lsE -- "$place/(home|http|net)" /proc/[0-9]*/mountinfo | sed 's/^/mount in /'
   grep -F -e "$state/" -e "-$tag" /proc/net/unix | sed 's/^/socket /'
-  things_of_host | probe host | grep 'GOT IT'
+  things_of_host | probe machine | grep 'GOT IT'
   if [[ -e $state ]]; then echo "file $state"; fi
 }
 
