@@ -39,16 +39,23 @@ tick() { # LABEL: says from time to time that it is still at work, until SIGTERM
   done
 }
 
+ticker= # of the step that is under way
+stop_ticker() {
+  [[ -n $ticker ]] || return 0
+  kill "$ticker"
+  wait "$ticker" 2>/dev/null
+  ticker=
+}
+
 step() { # LABEL COMMAND...
-  local label=$1 status ticker
+  local label=$1 status
   shift
   SECONDS=0
   tick "$label" &
   ticker=$!
   "$@" >"$log" 2>&1 </dev/null
   status=$?
-  kill "$ticker"
-  wait "$ticker" 2>/dev/null
+  stop_ticker
   if ((status == 0)); then
     say "$label: done"
   else
