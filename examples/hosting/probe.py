@@ -226,6 +226,7 @@ def store(address, port, count):
             client.sendall(b"set big 0 0 %d\r\n%b\r\n" % (len(VALUE), VALUE))
             if answer.readline() != b"STORED\r\n":
                 sys.exit("it was not taken")
+    print(f"{int(count) * len(VALUE)} bytes came")
 
 
 def load(address, port, count):
@@ -237,6 +238,7 @@ def load(address, port, count):
                 sys.exit("it is not what was stored")
             answer.readline()
             answer.readline()
+    print(f"{int(count) * len(VALUE)} bytes came")
 
 
 def main():
