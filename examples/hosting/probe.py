@@ -6,9 +6,15 @@ usage: probe.py try           for each line "OWNER KIND WORD..." of the standard
                               "OWNER<tab>KIND THING<tab>GOT IT: ..." or "...<tab>refused: REASON"
        probe.py hold NAME     makes things that others may look for, and keeps them until SIGTERM
        probe.py drop NAME     removes what `hold` leaves behind when it is killed
+       probe.py own NAME SERVICE PORT
+                              writes into a service on 127.0.0.1 whose it is
+       probe.py store ADDRESS PORT COUNT
+       probe.py load ADDRESS PORT COUNT
+                              passes that many values of a million bytes to a memcached, or from it
 """
 
 import ctypes
+import http.client
 import os
 import signal
 import socket
@@ -37,6 +43,19 @@ def connected(family, address):
     client.settimeout(10)
     client.connect(address)
     return client
+
+
+def connected_to(address, port):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return connected(family, (address, int(port)))
+
+
+def ask(address, port, request):
+    """The first line of the answer, and the one after it, which may never come."""
+    with connected_to(address, port) as client, client.makefile("rb") as answer:
+        client.sendall(request.encode())
+        yield answer.readline().decode().strip()
+        yield answer.readline().decode().strip()
 
 
 def command_line(pid):
@@ -85,18 +104,41 @@ def abstract_socket(name):
         return "connected"
 
 
-def tcp_port(port):
-    with connected(socket.AF_INET, ("127.0.0.1", int(port))):
-        return "connected"
-
-
 def redis_key(key):
-    with connected(socket.AF_INET, ("127.0.0.1", 6379)) as client:
-        client.sendall(f"GET {key}\r\n".encode())
-        answer = client.recv(4096).decode().split("\r\n")
-    if answer[0] == "$-1":
+    answer = ask("127.0.0.1", 6379, f"GET {key}\r\n")
+    if next(answer) == "$-1":
         raise Refused("this redis has no such key")
-    return f"value {answer[1]}"
+    return f"value {next(answer)}"
+
+
+def redis(address, port, owner):
+    return whose(owner, ask(address, port, "GET owner\r\n"), "$-1")
+
+
+def memcached(address, port, owner):
+    return whose(owner, ask(address, port, "get owner\r\n"), "END")
+
+
+def beanstalkd(address, port, owner):
+    return whose(owner, ask(address, port, "peek-ready\r\n"), "NOT_FOUND")
+
+
+def whose(owner, answer, nobody):
+    if next(answer) == nobody:
+        raise Refused("it is nobody's")
+    found = next(answer)
+    if found != owner:
+        raise Refused(f"it is {found}'s there")
+    return f"it is {owner}'s"
+
+
+def web(address, port):
+    client = http.client.HTTPConnection(address, int(port), timeout=10)
+    client.request("GET", "/")
+    answer = client.getresponse()
+    text = answer.read().decode()
+    client.close()
+    return text if answer.status == 200 else f"status {answer.status}"
 
 
 def sysv_memory(name):
@@ -113,8 +155,9 @@ def posix_queue(name):
     return "opened"
 
 
-KINDS = [process, any_process, file, folder, unix_socket, abstract_socket, tcp_port, redis_key,
-         sysv_memory, posix_memory, posix_queue]
+BY_ADDRESS = [redis, memcached, beanstalkd, web]
+KINDS = [process, any_process, file, folder, unix_socket, abstract_socket, sysv_memory,
+         posix_memory, posix_queue, redis_key, *BY_ADDRESS]
 
 
 def outcome(kind, words):
@@ -130,7 +173,8 @@ def try_all():
     kinds = {kind.__name__.replace("_", "-"): kind for kind in KINDS}
     for line in sys.stdin:
         owner, kind, *words = line.split()
-        print(owner, f"{kind} {words[0]}", outcome(kinds[kind], words), sep="\t", flush=True)
+        thing = " ".join([kind, *words[:2 if kinds[kind] in BY_ADDRESS else 1]])
+        print(owner, thing, outcome(kinds[kind], words), sep="\t", flush=True)
 
 
 # --- what others may look for --------------------------------------------------------------------
@@ -158,6 +202,45 @@ def drop(name):
     libc.mq_unlink(f"/{name}".encode())
 
 
+# --- services ------------------------------------------------------------------------------------
+
+
+MARKS = {
+    "redis": "SET owner {name}\r\n",
+    "memcached": "set owner 0 0 {size}\r\n{name}\r\n",
+    "beanstalkd": "put 0 0 60 {size}\r\n{name}\r\n",
+}
+
+
+def own(name, service, port):
+    request = MARKS[service].format(name=name, size=len(name))
+    print(next(ask("127.0.0.1", port, request)))
+
+
+VALUE = bytes(1_000_000)
+
+
+def store(address, port, count):
+    with connected_to(address, port) as client, client.makefile("rb") as answer:
+        for _ in range(int(count)):
+            client.sendall(b"set big 0 0 %d\r\n%b\r\n" % (len(VALUE), VALUE))
+            if answer.readline() != b"STORED\r\n":
+                sys.exit("it was not taken")
+    print(f"{int(count) * len(VALUE)} bytes came")
+
+
+def load(address, port, count):
+    with connected_to(address, port) as client, client.makefile("rb") as answer:
+        for _ in range(int(count)):
+            client.sendall(b"get big\r\n")
+            answer.readline()
+            if answer.read(len(VALUE)) != VALUE:
+                sys.exit("it is not what was stored")
+            answer.readline()
+            answer.readline()
+    print(f"{int(count) * len(VALUE)} bytes came")
+
+
 def main():
     match sys.argv[1:]:
         case ["try"]:
@@ -166,6 +249,12 @@ def main():
             hold(name)
         case ["drop", name]:
             drop(name)
+        case ["own", name, service, port]:
+            own(name, service, port)
+        case ["store", address, port, count]:
+            store(address, port, count)
+        case ["load", address, port, count]:
+            load(address, port, count)
         case _:
             sys.exit(__doc__)
 

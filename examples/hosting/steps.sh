@@ -7,12 +7,14 @@
 hosting=$root/examples/hosting
 build=$root/build/demo
 log=$root/build/log/demo.log
-sbx=("$build/tools/sbx-run/sbx-run" --run-dir "$state/run")
+sbx=(nsenter "--net=$state/net/host" -- "$build/tools/sbx-run/sbx-run"
+  --run-dir "$state/run" --state-dir "$state/state")
 tag=$(($(cksum <<<"$state" | cut -d ' ' -f 1) % 10000)) # tells the things of two demos apart
 tenants=(alice bob carol)
 # shellcheck disable=SC2034
 demo_packages=(
-  curl nginx-light redis-server python3-redis libredis-perl ruby-rack
+  beanstalkd curl iproute2 memcached nftables nginx-light redis-server
+  python3-redis libredis-perl ruby-rack
   uwsgi-core uwsgi-plugin-python3 uwsgi-plugin-psgi uwsgi-plugin-rack-ruby3.1
 )
 
@@ -37,16 +39,23 @@ tick() { # LABEL: says from time to time that it is still at work, until SIGTERM
   done
 }
 
+ticker= # of the step that is under way
+stop_ticker() {
+  [[ -n $ticker ]] || return 0
+  kill "$ticker"
+  wait "$ticker" 2>/dev/null
+  ticker=
+}
+
 step() { # LABEL COMMAND...
-  local label=$1 status ticker
+  local label=$1 status
   shift
   SECONDS=0
   tick "$label" &
   ticker=$!
   "$@" >"$log" 2>&1 </dev/null
   status=$?
-  kill "$ticker"
-  wait "$ticker" 2>/dev/null
+  stop_ticker
   if ((status == 0)); then
     say "$label: done"
   else
@@ -116,7 +125,10 @@ start_tenant() { # NAME UID UWSGI-OPTION...
 }
 
 run_uwsgi() { # NAME UWSGI-OPTION...
-  "${sbx[@]}" --name "$1" --hostname "$1" --detach --memory 192M --cpus 0.5 --pids 48 \
+  local -a network
+  mapfile -t network < <(network_options "$1")
+  "${sbx[@]}" --name "$1" --hostname "$1" --detach --memory 192M --cpus 0.5 --pids 64 \
+    "${network[@]}" --report "$state/log/$1.json" \
     --bind "$state/home/$1:/home/$1" --workdir "/home/$1" \
     --bind "$state/http/$1:/srv/http" --ro-bind "$hosting/probe.py:/srv/probe.py" \
     --ro-bind "$hosting/hog.py:/srv/hog.py" -- \
@@ -131,17 +143,21 @@ enter_detached() { # NAME LOG COMMAND...
   "${sbx[@]}" --enter "$1" --detach -- "${@:3}" >>"$state/log/$2.log" 2>&1
 }
 
-start_redis() { # NAME
-  enter_detached "$1" "$1-redis" \
-    redis-server --bind 127.0.0.1 --port 6379 --save '' --dir /tmp &&
-    within 20 answers_ping "$1"
+start_alice() {
+  start_tenant alice 30001 --plugin python3 --wsgi-file app.py && start_services alice
 }
 
-answers_ping() { [[ $(enter "$1" redis-cli ping 2>&1) == PONG ]]; }
+start_bob() { start_tenant bob 30002 --plugin psgi --psgi app.psgi && start_services bob; }
 
-start_alice() { start_tenant alice 30001 --plugin python3 --wsgi-file app.py && start_redis alice; }
-start_bob() { start_tenant bob 30002 --plugin psgi --psgi app.psgi && start_redis bob; }
-start_carol() { start_tenant carol 30003 --plugin rack --rack config.ru; }
+start_carol() {
+  start_tenant carol 30003 --plugin rack --rack config.ru && start_service carol memcached
+}
+
+start_services() { # NAME
+  start_service "$1" redis && start_service "$1" memcached && start_service "$1" beanstalkd
+}
+
+start_tenants() { start_alice && start_bob && start_carol && read_addresses; }
 
 # A tenant may put a link in place of his socket. In the front's own view of these folders links
 # lead nowhere.
@@ -159,25 +175,6 @@ choose_port() {
     (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
   done
   [[ $port != none ]]
-}
-
-# What the tries look for: memory, queues, a socket and a process, of alice's and of the host's.
-hold_things() {
-  enter_detached alice alice-hold /usr/bin/python3 /srv/probe.py hold "alice-$tag" || return
-  setsid /usr/bin/python3 "$hosting/probe.py" hold "host-$tag" >>"$state/log/host-hold.log" 2>&1 &
-  within 20 holds alice && within 20 holds host
-}
-
-holds() { # OWNER
-  [[ $(probe "$1" <<<"$1 abstract-socket $1-$tag") == *'GOT IT'* ]]
-}
-
-probe() { # WHO: the tries on the standard input, done there
-  if [[ $1 == host ]]; then
-    /usr/bin/python3 "$hosting/probe.py" try
-  else
-    enter "$1" /usr/bin/python3 /srv/probe.py try
-  fi
 }
 
 # --- showing it ----------------------------------------------------------------------------------
@@ -212,80 +209,6 @@ show_answers() {
   status=$(status_of nobody.example)
   printf '  %-15s %s' nobody.example "status $status"
   [[ $status == 404 ]]
-  verdict $?
-}
-
-pid_of() { pids_of /usr/bin/python3 "*/probe.py hold $1-$tag"; }
-
-inner_pid_of() { awk '/^NSpid:/ { print $NF }' "/proc/$(pid_of "$1")/status"; }
-
-# One line a thing: OWNER KIND WORD... A file or process that its owner calls by another name than
-# the rest of the world comes as that for him.
-things() { # WHO
-  local name
-  if [[ $1 == alice ]]; then
-    echo "alice process $(inner_pid_of alice) alice-$tag"
-  else
-    echo "alice process $(pid_of alice) alice-$tag"
-  fi
-  for name in "${tenants[@]}"; do
-    if [[ $1 == "$name" ]]; then
-      echo "$name file /home/$name/secret"
-      echo "$name unix-socket /srv/http/http.sock"
-    else
-      echo "$name file $state/home/$name/secret"
-      echo "$name unix-socket $state/http/$name/http.sock"
-    fi
-  done
-  echo "alice redis-key alice:visits"
-  echo "bob redis-key bob:visits"
-  for name in alice host; do
-    printf "$name %s $name-$tag\n" \
-      any-process sysv-memory posix-memory posix-queue abstract-socket
-  done
-  echo "host process $(pid_of host) host-$tag"
-  echo "host tcp-port $port"
-  echo "host file /etc/shadow"
-  for name in /root /home; do echo "host folder $name $(stat -c %d:%i "$name")"; done
-}
-
-# All tries of all: WHO, OWNER, THING and RESULT, with tabs between.
-try_everything() {
-  local who
-  things host | grep '^host ' | probe host | sed 's/^/host\t/'
-  for who in "${tenants[@]}"; do
-    things "$who" | probe "$who" | sed "s/^/$who\t/"
-  done
-}
-
-show_tries() {
-  local who owner what result
-  try_everything >"$state/tries" 2>"$log"
-  say 'what each has, found by the same means as below:'
-  while IFS=$'\t' read -r who owner what result; do
-    [[ $who == "$owner" ]] || continue
-    printf '  %-6s %-58s %s' "$who" "$what" "$result"
-    [[ $result == 'GOT IT: '* ]]
-    verdict $?
-  done <"$state/tries"
-  say 'what each tries to reach of the others and of the host:'
-  while IFS=$'\t' read -r who owner what result; do
-    [[ $who != "$owner" ]] || continue
-    printf '  %-6s %-58s %s' "$who" "$owner's $what" "$result"
-    [[ $result == 'refused: '* ]]
-    verdict $?
-  done <"$state/tries"
-  expect_tries
-}
-
-# Every tenant tries everything, and the host what is its own.
-expect_tries() {
-  local all own tried
-  all=$(things host | wc -l)
-  own=$(things host | grep -c '^host ')
-  tried=$(wc -l <"$state/tries")
-  printf '  %d tries of %d' "$tried" $((3 * all + own))
-  ((all > own && tried == 3 * all + own))
   verdict $?
 }
 
@@ -325,7 +248,7 @@ show_limit() { # THING STATUS PATTERN
 }
 
 show_limits() {
-  say 'what bob gets of his 192 MiB, 48 processes and half a processor, and what the others say then:'
+  say 'what bob gets of his 192 MiB, 64 processes and half a processor, and what the others say then:'
   show_limit memory 137 ''
   show_limit processes 0 '[34][0-9] more, and then: .*'
   show_limit processor 0 '0\.(4[0-9]|5[0-3]) of a processor'
@@ -333,7 +256,7 @@ show_limits() {
 
 show_after() {
   say 'what the front answers after all this:'
-  ask_all 7 3
+  ask_all "$@"
 }
 
 # --- taking it down ------------------------------------------------------------------------------
@@ -351,8 +274,22 @@ pids_of() { # PROGRAM ARGUMENTS: patterns of the first word of a command line, a
 # sbx-run that holds it.
 started_pids() {
   pids_of "nginx: master process *$state/nginx *" '*'
-  pids_of '*/sbx-run' "--run-dir $state/run *"
+  sandbox_pids
   pids_of /usr/bin/python3 "*/probe.py hold host-$tag"
+  server_pids
+}
+
+# Those that hold the tenants, and those that have started what else runs inside.
+sandbox_pids() { pids_of '*/sbx-run' "--run-dir $state/run *"; }
+no_sandboxes() { [[ -z $(sandbox_pids) ]]; }
+
+stop_tenants() {
+  local name pids
+  for name in "${tenants[@]}"; do
+    mapfile -t pids < <(pids_of '*/sbx-run' "--run-dir $state/run *--name $name *")
+    kill -TERM "${pids[@]}" && rm -f "$state/http/$name/ready" || return
+  done
+  within 20 no_sandboxes
 }
 
 none_started() { [[ -z $(started_pids) ]]; }
@@ -367,6 +304,7 @@ take_down() {
     within 10 none_started
   fi
   /usr/bin/python3 "$hosting/probe.py" drop "host-$tag"
+  drop_networks
   rm -rf --one-file-system "$state"
 }
 
@@ -374,9 +312,10 @@ take_down() {
 leftovers() {
   local pid place=/${state##*/}
   for pid in $(started_pids); do echo "process $pid"; done
-  grep -lsE -- "$place/(home|http)" /proc/[0-9]*/mountinfo | sed 's/^/mount in /'
+  for pid in ${strangers-}; do echo "process $pid in a network of the demo's"; done
+  grep -lsE -- "$place/(home|http|net)" /proc/[0-9]*/mountinfo | sed 's/^/mount in /'
   grep -F -e "$state/" -e "-$tag" /proc/net/unix | sed 's/^/socket /'
-  things_of_host | probe host | grep 'GOT IT'
+  things_of_host | probe machine | grep 'GOT IT'
   if [[ -e $state ]]; then echo "file $state"; fi
 }
 
