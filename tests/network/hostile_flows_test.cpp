@@ -249,12 +249,13 @@ TEST_CASE("a tenant's ICMP tells nobody anything about connections of others") {
     const Listener database(field.hosts.inner, Hosts::kInner4, 5432, Transport::kUdp);
     const UniqueFd client = connected(field.hosts.host, Hosts::kInner4, 5432, SOCK_DGRAM);
     CHECK(::send(client.get(), "query", 5, 0) == 5);
-    field.victim.send(udp(field.victim.ipv4(), Hosts::kInternet4, 9, "a flow of the victim's"));
-    CHECK(field.internet.wait_for("a flow of the victim's"));
+    const Bytes flow = udp(field.victim.ipv4(), Hosts::kInternet4, 9, "of the victim's", {}, 4321);
+    field.victim.send(flow);
+    CHECK(field.internet.wait_for("of the victim's"));
 
     const Bytes nothing(4, '\0');
     const Bytes of_host = udp("10.9.8.1", Hosts::kInner4, 5432, "query", {}, port_of(client));
-    const Bytes of_victim = udp(field.victim.ipv4(), Hosts::kInternet4, 9, "forged");
+    const Bytes of_victim = udp(field.victim.ipv4(), Hosts::kInternet4, 9, "forged", {}, 4321);
     for (const auto& [type, code] : {std::pair<int, int>{3, 3}, {3, 4}, {5, 1}, {11, 0}, {12, 0}}) {
       const auto lie = [&](const std::string& to, const Bytes& about) {
         const Bytes gateway = type == 5 ? address_bytes(attacker.ipv4()) : nothing;
@@ -263,8 +264,8 @@ TEST_CASE("a tenant's ICMP tells nobody anything about connections of others") {
       };
       lie("10.9.8.1", of_host);
       lie(field.victim.ipv4(), of_victim);
-      lie(Hosts::kInternet4, udp(Hosts::kInternet4, Hosts::kHost4, 4000, "forged", {}, 9));
-      lie(Hosts::kHost4, udp(Hosts::kHost4, Hosts::kInternet4, 9, "forged"));
+      lie(Hosts::kInternet4, udp(Hosts::kInternet4, Hosts::kHost4, 4321, "forged", {}, 9));
+      lie(Hosts::kHost4, udp(Hosts::kHost4, Hosts::kInternet4, 9, "forged", {}, 4321));
     }
     field.settle();
 
@@ -370,10 +371,12 @@ TEST_CASE("who comes after has none of the connections of who was there before")
     Tap internet(hosts.internet);
     Network network = hosts.network(mode, "attacker");
     network.allow = {Destination::parse(Hosts::kInner4), Destination::parse(Hosts::kInner6)};
+    // Of an echo, which is answered: that makes it a connection.
     const auto talk = [](const Attacker& who, const Bytes& text) {
-      who.send(udp(who.ipv4(), Hosts::kInner4, 9, text));
-      who.send(udp(who.ipv6(), Hosts::kInner6, 9, text));
-      who.send(udp(who.ipv4(), Hosts::kInternet4, 9, text));
+      const Bytes about = Bytes("\7\7\0\1", 4) + text;
+      who.send(icmp(who.ipv4(), Hosts::kInner4, 8, 0, about));
+      who.send(icmp(who.ipv6(), Hosts::kInner6, 128, 0, about));
+      who.send(icmp(who.ipv4(), Hosts::kInternet4, 8, 0, about));
     };
     {
       const Sandbox before = hosts.start(network, "sleep 1d");
