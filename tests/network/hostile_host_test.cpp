@@ -167,3 +167,22 @@ TEST_CASE("the bridge is made again when somebody has deleted it") {
   CHECK(hosts.say(hosts.network(kBridge), reach(Hosts::kInternet4, 80)) == "reached\n");
   CHECK(hosts.say(hosts.network(kRouted), reach(Hosts::kInternet4, 80)) == "reached\n");
 }
+
+TEST_CASE("thousands of connections do not stop the end of a sandbox") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  const std::string before = hosts.inventory();
+  Sandbox sandbox = hosts.start(hosts.network(), "sleep 1d");
+  const Attacker attacker(sandbox);
+  for (std::uint16_t port = 10'000; port < 14'000; ++port) {
+    attacker.send(udp(attacker.ipv4(), Hosts::kInternet4, 9, "one of many", {}, port));
+    attacker.send(udp(attacker.ipv6(), Hosts::kInternet6, 9, "one of many", {}, port));
+  }
+
+  sandbox.kill();
+  const auto report = sandbox.wait();
+
+  REQUIRE(report.network);
+  CHECK(report.network->internet4.sent.packets == 4000);
+  CHECK(hosts.inventory() == before);
+}

@@ -23,6 +23,8 @@ namespace {
 // The kernel's CTA_FILTER_F_CTA_IP_SRC, which no header of its tells: compare the source alone.
 constexpr std::uint32_t kCompareSource = 1;
 
+constexpr int kRemovedAtOnce = 256;
+
 struct Family {
   std::uint8_t number;
   std::uint16_t source;  // of the attributes of a tuple
@@ -33,9 +35,11 @@ Family family_of(const IpAddress& address) {
   return {NFPROTO_IPV6, CTA_IP_V6_SRC};
 }
 
-/// Asks for the connections with `address` as the source of `tuple`. Before Linux 5.8 the answer is
-/// all of the family.
+/// Asks for the connections with `address` as the source of `tuple`. The answer may be all of the
+/// family: Linux does not know of filters before 5.8, and takes an IPv6 address for the one that is
+/// not wanted (seen in 6.18).
 void ask(NftMessage& message, const IpAddress& address, std::uint16_t tuple) {
+  if (address.family() == IpFamily::kIpv6) return;
   {
     const NftMessage::Nest outer = message.nest(tuple);
     const NftMessage::Nest inner = message.nest(CTA_TUPLE_IP);
@@ -58,12 +62,25 @@ bool is_source(const NftAttributes& connection, std::uint16_t tuple, const IpAdd
 void add_removal(NetlinkMessages& messages, const NftAttributes& found, std::uint8_t family,
                  const std::string& attempt) {
   std::vector<char> room;
-  NftMessage message = NftMessage::tracking(room, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, family);
+  NftMessage message = NftMessage::tracking(room, IPCTNL_MSG_CT_DELETE, 0, family);
   for (const int part : {CTA_TUPLE_ORIG | NLA_F_NESTED, CTA_ID | 0, CTA_ZONE | 0}) {
     const auto type = static_cast<std::uint16_t>(part & NLA_TYPE_MASK);
     if (found.has(type)) message.bytes(static_cast<std::uint16_t>(part), found.bytes(type));
   }
   messages.append(message.header(), attempt);
+}
+
+/// False where the kernel lacks the module, and where a connection has just ended by itself.
+template <typename Ask>
+bool is_answered(Ask ask) {
+  try {
+    ask();
+    return true;
+  } catch (const SystemError& error) {
+    const int reason = error.code().value();
+    if (reason != ENOENT && reason != EINVAL && reason != EOPNOTSUPP) throw;
+    return false;
+  }
 }
 
 }  // namespace
@@ -81,21 +98,22 @@ void ConnectionTracking::forget_answered_by(const IpAddress& address) {
 void ConnectionTracking::forget(const IpAddress& address, std::uint16_t tuple) {
   const std::string attempt = fmt::format("cannot forget connections of '{}'", address.to_string());
   const std::uint8_t family = family_of(address).number;
-  NetlinkMessages removals;
+  std::vector<NetlinkMessages> removals;  // each of which fits into a socket's buffer
+  int count = 0;
   std::vector<char> room;
   NftMessage question = NftMessage::tracking(room, IPCTNL_MSG_CT_GET, NLM_F_DUMP, family);
   ask(question, address, tuple);
-  try {
-    socket_.request(question.header(), attempt, [&](const nlmsghdr* answer) {
-      const NftAttributes found(answer);
-      if (is_source(found, tuple, address)) add_removal(removals, found, family, attempt);
-    });
-    socket_.send(removals);
-  } catch (const SystemError& error) {
-    // One may have ended meanwhile; the kernel may lack the module.
-    const int reason = error.code().value();
-    if (reason != ENOENT && reason != EINVAL && reason != EOPNOTSUPP) throw;
+  if (!is_answered([&] {
+        socket_.request(question.header(), attempt, [&](const nlmsghdr* answer) {
+          const NftAttributes found(answer);
+          if (!is_source(found, tuple, address)) return;
+          if (count++ % kRemovedAtOnce == 0) removals.emplace_back();
+          add_removal(removals.back(), found, family, attempt);
+        });
+      })) {
+    return;
   }
+  for (const NetlinkMessages& each : removals) is_answered([&] { socket_.send(each); });
 }
 
 }  // namespace sbx::detail
