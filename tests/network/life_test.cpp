@@ -38,6 +38,16 @@ void start_and_die(const Hosts& hosts, const Network& network) noexcept try {
 } catch (const std::exception&) {
 }
 
+/// False while another has the name.
+bool starts(const Hosts& hosts, const Network& network) {
+  try {
+    return hosts.say(network, "echo up") == "up\n";
+  } catch (const SystemError& error) {
+    if (error.code().value() != EBUSY) throw;
+    return false;
+  }
+}
+
 }  // namespace
 
 TEST_CASE("after the last sandbox the host's network is as it was") {
@@ -123,7 +133,8 @@ TEST_CASE("what a killed owner leaves is removed by the next start") {
     ::waitpid(owner, &status, 0);
     CHECK(WIFSIGNALED(status));
 
-    CHECK(hosts.say(network, "echo up") == "up\n");
+    // The sandbox may need a moment to notice the end of its owner.
+    CHECK(sbx::test::wait_until([&] { return starts(hosts, network); }));
     sbx::test::wait_until([&] { return hosts.inventory() == before; });
     CHECK(hosts.inventory() == before);
   }

@@ -163,6 +163,10 @@ enum class Field {
   kDirection,        ///< ct direction
   kStatus,           ///< ct status: bits, IPS_*
   kDestinationType,  ///< fib daddr type, RTN_*
+  kOriginalSource4,  ///< ct original ip saddr: who has begun the connection
+  kOriginalSource6,
+  kReplySource4,  ///< ct reply ip saddr: who was reached in the end
+  kReplySource6,
 };
 
 /// For Field::kState.

@@ -43,6 +43,14 @@ void NftExpressions::load(nft::Field field, std::uint32_t to, std::uint32_t byte
         message_.number(NFTA_CT_KEY, shape.key);
         message_.number(NFTA_CT_DREG, to);
       });
+    case FieldSource::kOriginal:
+    case FieldSource::kReply:
+      return add("ct", [&] {
+        const std::uint8_t direction = shape.source == FieldSource::kReply ? 1 : 0;
+        message_.number(NFTA_CT_KEY, shape.key);
+        message_.bytes(NFTA_CT_DIRECTION, {&direction, 1});
+        message_.number(NFTA_CT_DREG, to);
+      });
     case FieldSource::kPayload:
       return add("payload", [&] {
         message_.number(NFTA_PAYLOAD_DREG, to);

@@ -41,6 +41,10 @@ constexpr std::array kFields{
     FieldShape{kConnection, NFT_CT_DIRECTION, 0, 1},    // ct direction
     FieldShape{kConnection, NFT_CT_STATUS, 0, 4},       // ct status
     FieldShape{kRoute, NFT_FIB_RESULT_ADDRTYPE, 0, 4},  // fib daddr type
+    FieldShape{kOriginal, NFT_CT_SRC_IP, 0, 4, kIpv4},
+    FieldShape{kOriginal, NFT_CT_SRC_IP6, 0, 16, kIpv6},
+    FieldShape{kReply, NFT_CT_SRC_IP, 0, 4, kIpv4},
+    FieldShape{kReply, NFT_CT_SRC_IP6, 0, 16, kIpv6},
 };
 
 // In the order of nft::Type.

@@ -9,7 +9,7 @@
 namespace sbx::detail {
 
 /// The expression that loads a field into a register.
-enum class FieldSource { kMeta, kConnection, kPayload, kRoute };
+enum class FieldSource { kMeta, kConnection, kOriginal, kReply, kPayload, kRoute };
 
 /// What a packet must be for the field to mean what it says.
 enum class FieldNeeds { kNothing, kIpv4, kIpv6, kPorts, kIcmp };

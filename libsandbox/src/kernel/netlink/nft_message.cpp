@@ -48,6 +48,10 @@ NftMessage NftMessage::batch(std::vector<char>& room, int type) {
   return {room, type, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES};
 }
 
+NftMessage NftMessage::tracking(std::vector<char>& room, int type, int flags, std::uint8_t family) {
+  return {room, (NFNL_SUBSYS_CTNETLINK << 8) | type, flags, family, 0};
+}
+
 NftMessage::NftMessage(std::vector<char>& room, int type, int flags, std::uint8_t family,
                        int resource) {
   room.resize(kRoom);

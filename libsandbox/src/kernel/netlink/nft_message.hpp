@@ -37,6 +37,9 @@ class NftMessage {
   /// NFNL_MSG_BATCH_BEGIN or END.
   static NftMessage batch(std::vector<char>& room, int type);
 
+  /// To the tracking of connections: IPCTNL_MSG_CT_*.
+  static NftMessage tracking(std::vector<char>& room, int type, int flags, std::uint8_t family);
+
   /// SystemError: EMSGSIZE where it does not fit into one message.
   void text(std::uint16_t type, const std::string& value);
   void number(std::uint16_t type, std::uint32_t value);

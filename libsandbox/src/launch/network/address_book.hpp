@@ -26,6 +26,7 @@ struct ChangedSetting {
 struct HostRecord {
   Pools pools;
   std::vector<ChangedSetting> settings;
+  ClosedLinks closed;
   std::vector<std::string> name_servers;
   std::vector<std::string> tables;    // of others, when the warnings were looked for
   std::vector<std::string> warnings;  // of what will be in the way

@@ -3,17 +3,16 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
 #include "kernel/netlink/route_messages.hpp"
 #include "launch/network/address_book.hpp"
+#include "launch/network/host_ports.hpp"
 #include "launch/network/host_setup.hpp"
 #include "launch/network/tenant.hpp"
 #include "launch/network/wall.hpp"
@@ -57,10 +56,21 @@ void remove_way(const TenantAddresses& self, Conversations& kernel) {
   }
 }
 
+/// Ends what the kernel remembers of the tenant's connections: whoever has the addresses next would
+/// get through with their packets, whatever he may. Nothing has passed in those that are not.
+void close_doors(const TenantAddresses& self, const std::optional<NetworkUsage>& usage,
+                 ConnectionTracking& tracking) {
+  const TrafficCount nothing;
+  if (!usage || usage->internet4 != nothing) tracking.forget_begun_by(self.ipv4);
+  if (!usage || usage->internet6 != nothing) tracking.forget_begun_by(self.ipv6);
+  if (!usage || usage->published4 != nothing) tracking.forget_answered_by(self.ipv4);
+  if (!usage || usage->published6 != nothing) tracking.forget_answered_by(self.ipv6);
+}
+
 /// Takes what is left of `tenant` out of the walls and out of the book.
 NetworkUsage take_out(AddressBook& book, const Wall& wall, const Tenant& tenant,
                       Conversations& kernel) {
-  NetworkUsage usage;
+  std::optional<NetworkUsage> usage;
   try {
     usage = read_usage(kernel.tables, wall, tenant);
     nft::Batch batch;
@@ -70,9 +80,11 @@ NetworkUsage take_out(AddressBook& book, const Wall& wall, const Tenant& tenant,
   } catch (const SystemError& error) {
     if (!is_missing(error)) throw;  // it had not come so far, or somebody has removed the walls
   }
-  remove_way(TenantAddresses(wall.names, wall.pools, tenant), kernel);
-  book.leave(tenant, usage);
-  return usage;
+  const TenantAddresses self(wall.names, wall.pools, tenant);
+  remove_way(self, kernel);
+  close_doors(self, usage, kernel.tracking);
+  book.leave(tenant, usage.value_or(NetworkUsage()));
+  return usage.value_or(NetworkUsage());
 }
 
 void sweep(AddressBook& book, const Wall& wall, Conversations& kernel) {
@@ -204,54 +216,11 @@ void connect_inside(const Pools& pools, const Tenant& tenant, UniqueFd socket) {
   messages.send(inside);
 }
 
-/// Whether a socket of the host's is bound to the port.
-bool is_taken(const PublishedPort& port, int family) {
-  const bool tcp = port.protocol == PublishedPort::Protocol::kTcp;
-  const UniqueFd socket(::socket(family, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0));
-  if (!socket) return false;  // not even the family is there
-  const int on = 1;
-  // Connections of TCP that are over hold their port for a while, and are in nobody's way.
-  if (tcp) ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in6 v6{};
-  sockaddr_in v4{};
-  v6.sin6_family = AF_INET6;
-  v4.sin_family = AF_INET;
-  v6.sin6_port = v4.sin_port = htons(port.host_port);
-  if (port.address) {
-    const auto bytes = port.address->bytes();
-    void* const place =
-        family == AF_INET ? static_cast<void*>(&v4.sin_addr) : static_cast<void*>(&v6.sin6_addr);
-    std::memcpy(place, bytes.data(), bytes.size());
-  }
-  if (family == AF_INET6) {
-    ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    return ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&v6), sizeof v6) < 0 &&
-           errno == EADDRINUSE;
-  }
-  return ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&v4), sizeof v4) < 0 &&
-         errno == EADDRINUSE;
-}
-
 /// An end of a pair sends nothing until the kernel has noticed that the other is up, too, which can
 /// take a second, and so it is with a bridge. It notices when it is asked.
 void wake(const TenantAddresses& self, const Conversations& kernel) {
   for (const std::string& name : {self.link, self.entry}) {
     [[maybe_unused]] const bool up = kernel.lookup.open(name).is_up();
-  }
-}
-
-/// Somebody who listens on the host's port would hear nothing any more.
-void require_silent_ports(const Network& network) {
-  for (const PublishedPort& port : network.publish) {
-    for (const int family : {AF_INET, AF_INET6}) {
-      if (port.address && (port.address->family() == IpFamily::kIpv4) != (family == AF_INET)) {
-        continue;
-      }
-      if (is_taken(port, family)) {
-        throw SystemError(EADDRINUSE, fmt::format("cannot publish '{}'", port.to_string()),
-                          "a program of the host's has the port");
-      }
-    }
   }
 }
 

@@ -23,7 +23,9 @@ namespace fs = std::filesystem;
 
 constexpr const char* kForwarding4 = "/proc/sys/net/ipv4/ip_forward";
 constexpr const char* kForwarding6 = "/proc/sys/net/ipv6/conf/all/forwarding";
+constexpr const char* kInterfaces4 = "/proc/sys/net/ipv4/conf";
 constexpr const char* kInterfaces6 = "/proc/sys/net/ipv6/conf";
+constexpr const char* kRedirects4 = "/proc/sys/net/ipv4/conf/all/accept_redirects";
 
 // In IPv4 blocks that hardly any network uses, of 65536 addresses each.
 constexpr unsigned kFirstChoice = 213;
@@ -50,22 +52,49 @@ void write_setting(const std::string& path, const std::string& value) {
   }
 }
 
+/// The host's interfaces, of those that have settings in `directory`.
+std::vector<std::string> interfaces(const char* directory) {
+  std::vector<std::string> names;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(directory, none)) {
+    const std::string name = entry.path().filename().native();
+    if (name != "all" && name != "default") names.push_back(name);
+  }
+  return names;
+}
+
+/// To make the host a router changes the setting of each interface. Those between which it did not
+/// pass packets on stay so: build_wall() sees to it. Those where it did are as before in the end:
+/// when that is over the kernel leaves them with 0.
+void note_forwarding(const char* directory, std::vector<ChangedSetting>& changes,
+                     std::vector<std::string>& closed) {
+  for (const std::string& name : interfaces(directory)) {
+    const std::string path = std::string(directory) + "/" + name + "/forwarding";
+    if (read_setting(path) == "0") closed.push_back(name);
+    if (read_setting(path) == "1") changes.push_back({path, "1", "0"});
+  }
+}
+
 /// What has to be changed, and what it was.
-std::vector<ChangedSetting> settings_to_change() {
+std::vector<ChangedSetting> settings_to_change(ClosedLinks& closed) {
   std::vector<ChangedSetting> changes;
   const auto want = [&](const std::string& path, const std::string& now) {
     const std::string before = read_setting(path);
     if (!before.empty() && before != now) changes.push_back({path, before, now});
   };
+  if (read_setting(kForwarding4) == "0") {
+    note_forwarding(kInterfaces4, changes, closed.ipv4);
+    // The kernel sets it to 0 with the next setting, and to 1 with its end, whatever it was.
+    if (read_setting(kRedirects4) == "0") changes.push_back({kRedirects4, "0", "1"});
+  }
   want(kForwarding4, "1");
   // A router does not listen to other routers any more, unless it is told to: the host would lose
   // its own address and way out.
   if (read_setting(kForwarding6) == "0") {
-    std::error_code none;
-    for (const auto& entry : fs::directory_iterator(kInterfaces6, none)) {
-      const std::string name = entry.path().filename().native();
-      const std::string path = entry.path() / "accept_ra";
-      if (name != "all" && name != "default" && read_setting(path) == "1") want(path, "2");
+    note_forwarding(kInterfaces6, changes, closed.ipv6);
+    for (const std::string& name : interfaces(kInterfaces6)) {
+      const std::string path = std::string(kInterfaces6) + "/" + name + "/accept_ra";
+      if (read_setting(path) == "1") want(path, "2");
     }
   }
   want(kForwarding6, "1");
@@ -146,6 +175,19 @@ void add_gateway(const Pools& pools, Conversations& kernel) {
   messages.send(kernel.links);
 }
 
+void remove_gateway(const Pools& pools, Conversations& kernel) {
+  for (const IpPrefix& pool : {pools.ipv4, pools.ipv6}) {
+    const IpAddress address = pool.at(kGateway);
+    try {
+      RouteMessages messages;
+      messages.remove_address(loopback(kernel), {address, address.bits()});
+      messages.send(kernel.links);
+    } catch (const SystemError& error) {
+      if (error.code().value() != EADDRNOTAVAIL) throw;  // it had not come so far
+    }
+  }
+}
+
 void require_same_pools(const HostNetwork& host, const HostRecord& record) {
   const auto check = [](const std::optional<IpPrefix>& wanted, const IpPrefix& used) {
     if (!wanted || (wanted->first() == used.first() && wanted->length == used.length)) return;
@@ -156,16 +198,21 @@ void require_same_pools(const HostNetwork& host, const HostRecord& record) {
   check(host.ipv6_pool, record.pools.ipv6);
 }
 
-void update_name_servers(AddressBook& book, HostRecord& record, const Wall& wall,
+void update_name_servers(AddressBook& book, const HostNetwork& host, HostRecord& record,
                          Conversations& kernel) {
   const Resolver found = read_resolver();
   std::vector<std::string> texts;
   for (const IpAddress& server : found.servers) texts.push_back(server.to_string());
   if (texts == record.name_servers) return;
-  nft::Batch batch;
-  admit_name_servers(batch, wall, found.servers);
-  kernel.tables.commit(batch);
   record.name_servers = texts;
+  nft::Batch batch;
+  admit_name_servers(batch, {names_of(host), record.pools}, found.servers);
+  try {
+    kernel.tables.commit(batch);
+  } catch (const SystemError& error) {
+    if (error.code().value() != ENOENT) throw;
+    rebuild_walls(book, host, record, kernel);
+  }
   book.write_host(record);
 }
 
@@ -186,6 +233,19 @@ void update_warnings(AddressBook& book, HostRecord& record, const Wall& wall,
                     other, wall.names.prefix));
   }
   book.write_host(record);
+}
+
+/// Who holds a sandbox's namespace, by a socket that he was passed, say, keeps its link: which the
+/// walls must not go before.
+void remove_links(const HostNames& names, Conversations& kernel) {
+  for (const std::string& name : kernel.lookup.names()) {
+    if (!name.starts_with(names.prefix)) continue;
+    try {
+      kernel.lookup.open(name).remove();
+    } catch (const SystemError& error) {
+      if (error.code().value() != ENODEV) throw;  // it has just gone by itself
+    }
+  }
 }
 
 void restore(const std::vector<ChangedSetting>& settings) {
@@ -215,25 +275,28 @@ HostRecord set_up_host(AddressBook& book, const HostNetwork& host, Conversations
   if (found && found->ready) {
     require_same_pools(host, *found);
     const Wall wall{names_of(host), found->pools};
-    update_name_servers(book, *found, wall, kernel);
+    update_name_servers(book, host, *found, kernel);
     update_warnings(book, *found, wall, kernel);
     return *found;
   }
-  // Of one who was interrupted, all that he may have done is written down.
+  // Left by somebody who was killed: it would be in its own way.
+  if (found) remove_gateway(found->pools, kernel);
   HostRecord record;
-  if (found) require_same_pools(host, *found);
-  record.pools = found ? found->pools : choose_pools(book, host, kernel);
-  record.settings = found ? found->settings : settings_to_change();
+  record.pools = choose_pools(book, host, kernel);
+  record.closed = found ? found->closed : ClosedLinks();
+  record.settings = found ? found->settings : settings_to_change(record.closed);
   book.write_host(record);
   const Wall wall{names_of(host), record.pools};
-  for (const ChangedSetting& each : record.settings) write_setting(each.path, each.now);
-  add_gateway(record.pools, kernel);
+  // First the walls: a router without them would let everybody through.
   nft::Batch batch;
   build_wall(batch, wall);
+  keep_closed(batch, wall, record.closed);
   kernel.tables.commit(batch);
+  for (const ChangedSetting& each : record.settings) write_setting(each.path, each.now);
+  add_gateway(record.pools, kernel);
   record.ready = true;
   book.write_host(record);
-  update_name_servers(book, record, wall, kernel);
+  update_name_servers(book, host, record, kernel);
   update_warnings(book, record, wall, kernel);
   return record;
 }
@@ -241,12 +304,14 @@ HostRecord set_up_host(AddressBook& book, const HostNetwork& host, Conversations
 void set_up_bridge(AddressBook& book, const HostNetwork& host, HostRecord& record,
                    Conversations& kernel) {
   const Wall wall{names_of(host), record.pools};
-  const bool is_there = kernel.lookup.find(wall.names.bridge).has_value();
-  if (record.bridge && is_there) return;
-  nft::Batch batch;
-  build_port_wall(batch, wall);
-  kernel.tables.commit(batch);
-  if (!is_there) {
+  // Somebody may have deleted it: those who were on it have lost their way, but nobody after them.
+  if (record.bridge && kernel.lookup.find(wall.names.bridge)) return;
+  if (!record.bridge) {
+    nft::Batch batch;
+    build_port_wall(batch, wall);
+    kernel.tables.commit(batch);
+  }
+  if (!kernel.lookup.find(wall.names.bridge)) {
     RouteMessages messages;
     messages.create_bridge(wall.names.bridge, kHostMac);
     messages.send(kernel.links);
@@ -266,6 +331,7 @@ void rebuild_walls(AddressBook& book, const HostNetwork& host, const HostRecord&
   const Wall wall{names_of(host), record.pools};
   nft::Batch batch;
   build_wall(batch, wall);
+  keep_closed(batch, wall, record.closed);
   if (record.bridge) build_port_wall(batch, wall);
   std::vector<IpAddress> servers;
   for (const std::string& text : record.name_servers) servers.push_back(IpAddress::parse(text));
@@ -277,29 +343,18 @@ void rebuild_walls(AddressBook& book, const HostNetwork& host, const HostRecord&
 void take_down_host(AddressBook& book, const HostNetwork& host, Conversations& kernel) {
   auto record = book.host();
   if (!record || !book.is_empty()) return;
+  // Who is killed here leaves something to be set up again.
   record->ready = record->bridge = false;
+  record->name_servers.clear();
   book.write_host(*record);
   const HostNames names = names_of(host);
+  restore(record->settings);
+  remove_links(names, kernel);
   nft::Batch batch;
   // Added first, so that there is something to remove.
   for (const nft::Table& table : {names.filter(), names.ports()}) batch.add(table).remove(table);
   kernel.tables.commit(batch);
-  if (const auto bridge = kernel.lookup.find(names.bridge)) {
-    RouteMessages messages;
-    messages.remove({bridge->index(), bridge->name()});
-    messages.send(kernel.links);
-  }
-  for (const IpPrefix& pool : {record->pools.ipv4, record->pools.ipv6}) {
-    const IpAddress address = pool.at(kGateway);
-    try {
-      RouteMessages messages;
-      messages.remove_address(loopback(kernel), {address, address.bits()});
-      messages.send(kernel.links);
-    } catch (const SystemError& error) {
-      if (error.code().value() != EADDRNOTAVAIL) throw;  // it had not come so far
-    }
-  }
-  restore(record->settings);
+  remove_gateway(record->pools, kernel);
   book.remove_host();
   book.tidy();
 }

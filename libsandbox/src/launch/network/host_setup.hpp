@@ -6,6 +6,7 @@
 
 #include <linux/netlink.h>
 
+#include "kernel/netlink/connection_tracking.hpp"
 #include "kernel/netlink/route_messages.hpp"
 #include "kernel/netlink/socket.hpp"
 #include "launch/network/address_book.hpp"
@@ -22,6 +23,7 @@ struct Conversations {
   NetlinkSocket links{NETLINK_ROUTE};
   Rtnetlink lookup;
   nft::Nftables tables;
+  ConnectionTracking tracking;
 };
 
 /// Makes sure that all of it is there. What is changed is written down before.

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "sbx/ip_address.hpp"
 #include "sbx/network.hpp"
@@ -32,6 +33,12 @@ struct Pools {
   IpPrefix ipv6;
 
   friend bool operator==(const Pools&, const Pools&) = default;
+};
+
+/// Interfaces of the host's that it did not forward between, by family.
+struct ClosedLinks {
+  std::vector<std::string> ipv4;
+  std::vector<std::string> ipv6;
 };
 
 /// The number of an address in both pools. 0 is no address, 1 is the host's.

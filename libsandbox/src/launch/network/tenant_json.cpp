@@ -86,6 +86,8 @@ std::string to_json(const HostRecord& record) {
   }
   return Json{{"pools", of(record.pools)},
               {"settings", settings},
+              {"closed4", record.closed.ipv4},
+              {"closed6", record.closed.ipv6},
               {"name_servers", record.name_servers},
               {"tables", record.tables},
               {"warnings", record.warnings},
@@ -98,6 +100,8 @@ HostRecord host_from_json(const std::string& text) {
   const Json json = Json::parse(text);
   HostRecord record{.pools = pools_of(json.at("pools")),
                     .settings = {},
+                    .closed = {json.at("closed4").get<std::vector<std::string>>(),
+                               json.at("closed6").get<std::vector<std::string>>()},
                     .name_servers = json.at("name_servers").get<std::vector<std::string>>(),
                     .tables = json.at("tables").get<std::vector<std::string>>(),
                     .warnings = json.at("warnings").get<std::vector<std::string>>(),

@@ -81,7 +81,10 @@ class Builder {
   Table table_;
 };
 
-constexpr int kRaw = -300;
+// Before fragments are put together: parts of a packet that several sandboxes have sent would look
+// as if all were of the one that has sent the last.
+constexpr int kBeforeDefragmentation = -450;
+constexpr int kRaw = -300;  // in a bridge, where no fragment waits
 constexpr int kDestinationNat = -100;
 constexpr int kFilter = 0;
 constexpr int kAccounting = 50;
@@ -91,9 +94,10 @@ constexpr std::uint32_t kKnown = nft::kEstablished | nft::kRelated;
 void build_sets(Builder& wall) {
   wall.set(forged_set());
   for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
-    for (const Set* set : {&each->pins, &each->policies, &each->exact, &each->sent, &each->received,
-                           &each->rates, &each->connections, &each->published, &each->published_at,
-                           &each->private_blocks, &each->name_servers}) {
+    for (const Set* set :
+         {&each->pins, &each->policies, &each->exact, &each->sent, &each->received, &each->rates,
+          &each->limits, &each->own, &each->closed, &each->connections, &each->published,
+          &each->published_at, &each->private_blocks, &each->name_servers}) {
       wall.set(*set);
     }
   }
@@ -106,7 +110,7 @@ void build_sets(Builder& wall) {
 
 /// Where a sandbox may connect to: what it goes on to from its own rules, or if it has none.
 void build_policies(Builder& wall) {
-  for (const char* chain : {kRefusedChain, kInternetChain, kStandardChain}) wall.chain(chain);
+  for (const char* chain : {kRefusedChain, kInternetChain, kStandardLimitChain}) wall.chain(chain);
   // A connection that is refused by ICMP while it is begun is noticed a second later by Linux: the
   // answer comes before connect(2) is done with sending.
   wall.rule(kRefusedChain, Rule().equals(Field::kProtocol, byte_value(IPPROTO_TCP)).reset());
@@ -125,13 +129,33 @@ void build_policies(Builder& wall) {
   }
   wall.rule(kInternetChain, Rule().accept());
 
-  wall.limit_connections(kStandardChain, Network{}.connections_max);
-  wall.rule(kStandardChain, Rule().go_to(kInternetChain));
+  wall.limit_connections(kStandardLimitChain, Network{}.connections_max);
+}
+
+/// What belongs to a connection that was let through, of all that a sandbox sends; and the limit of
+/// those that it begins.
+void build_known(Builder& wall) {
+  wall.chain("known");
+  wall.rule("known", Rule().has_any(Field::kState, nft::kEstablished).accept());
+  // An error may tell of any connection: of others, and of the host's in its inner network. A
+  // sandbox tells of its own alone.
+  for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
+    for (const Field side : {each->original_source, each->reply_source}) {
+      wall.rule("known", Rule()
+                             .has_any(Field::kState, nft::kRelated)
+                             .in({each->source, side}, each->own.name)
+                             .accept());
+    }
+  }
+  wall.rule("known", Rule().has_any(Field::kState, nft::kRelated | nft::kInvalid).drop());
+  for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
+    wall.rule("known", Rule().verdict_map({each->source}, each->limits.name));
+  }
 }
 
 /// Who sends: before anything is remembered about a packet.
 void build_entry(Builder& wall, const std::string& prefix) {
-  wall.base("entry", ChainType::kFilter, Hook::kPrerouting, kRaw);
+  wall.base("entry", ChainType::kFilter, Hook::kPrerouting, kBeforeDefragmentation);
   wall.chain("sender_known");
   wall.rule("entry", Rule().starts_otherwise(Field::kInputName, prefix).accept());
   for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
@@ -160,8 +184,16 @@ void build_forward(Builder& wall, const std::string& prefix) {
   wall.rule("forward", Rule().starts_with(Field::kInputName, prefix).go_to("from_sandbox"));
   wall.rule("forward", Rule().starts_with(Field::kOutputName, prefix).go_to("to_sandbox"));
 
-  wall.rule("from_sandbox", Rule().has_any(Field::kState, kKnown).accept());
-  wall.rule("from_sandbox", Rule().has_any(Field::kState, nft::kInvalid).drop());
+  // What the host did not pass on before it does not pass on for the sandboxes' sake.
+  for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
+    wall.rule("forward", Rule()
+                             .equals(Field::kFamily, byte_value(each->number))
+                             .in({Field::kInputName}, each->closed.name)
+                             .in({Field::kOutputName}, each->closed.name)
+                             .drop());
+  }
+
+  wall.rule("from_sandbox", Rule().jump("known"));
   wall.rule("from_sandbox", Rule().starts_with(Field::kOutputName, prefix).go_to("near"));
   wall.rule("from_sandbox", Rule().go_to("far"));
 
@@ -183,8 +215,7 @@ void build_forward(Builder& wall, const std::string& prefix) {
 void build_host(Builder& wall, const std::string& prefix) {
   wall.base("input", ChainType::kFilter, Hook::kInput, kFilter);
   wall.rule("input", Rule().starts_otherwise(Field::kInputName, prefix).accept());
-  wall.rule("input", Rule().has_any(Field::kState, kKnown).accept());
-  wall.rule("input", Rule().has_any(Field::kState, nft::kInvalid).drop());
+  wall.rule("input", Rule().jump("known"));
   wall.rule("input", Rule().go_to("near"));
 
   wall.base("output", ChainType::kFilter, Hook::kOutput, kFilter);
@@ -259,6 +290,7 @@ void build_wall(Batch& batch, const Wall& wall) {
   build_sets(builder);
   build_entry(builder, wall.names.prefix);
   build_policies(builder);
+  build_known(builder);
   build_forward(builder, wall.names.prefix);
   build_host(builder, wall.names.prefix);
   build_nat(builder, wall);
@@ -282,6 +314,16 @@ void build_port_wall(Batch& batch, const Wall& wall) {
   builder.rule("entry", Rule().within(Field::kSource6, IpPrefix::parse("::")).drop());
   builder.rule("entry", Rule().in({Field::kInputName}, forged_set().name).drop());
   builder.rule("entry", Rule().drop());
+}
+
+void keep_closed(Batch& batch, const Wall& wall, const ClosedLinks& links) {
+  const auto add = [&](const Set& set, const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+      batch.add(wall.names.filter(), set, {{.key = Value().add_name(name)}});
+    }
+  };
+  add(ipv4_parts().closed, links.ipv4);
+  add(ipv6_parts().closed, links.ipv6);
 }
 
 void admit_name_servers(Batch& batch, const Wall& wall, const std::vector<IpAddress>& servers) {

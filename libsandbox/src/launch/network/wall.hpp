@@ -28,6 +28,9 @@ void build_wall(nft::Batch& batch, const Wall& wall);
 /// The same for the ports of the bridge.
 void build_port_wall(nft::Batch& batch, const Wall& wall);
 
+/// Lets nothing pass between two of the links, as before the host was made a router.
+void keep_closed(nft::Batch& batch, const Wall& wall, const ClosedLinks& links);
+
 /// What is asked on port 53 may be anywhere, and one on the host's loopback is asked in its place.
 void admit_name_servers(nft::Batch& batch, const Wall& wall, const std::vector<IpAddress>& servers);
 

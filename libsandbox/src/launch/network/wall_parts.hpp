@@ -13,9 +13,12 @@ namespace sbx::detail {
 /// Everything of which there is one for each family of addresses.
 struct FamilyParts {
   IpFamily family;
+  std::uint8_t number;  // NFPROTO_*
   nft::Type address;
   nft::Field source;
   nft::Field destination;
+  nft::Field original_source;  // of the connection that a packet belongs to
+  nft::Field reply_source;
   std::uint8_t echo_protocol;  // ping(8)'s
   std::uint8_t echo_request;
 
@@ -23,6 +26,9 @@ struct FamilyParts {
   nft::Set policies;        // a sandbox's address -> the chain that says where it may connect to
   nft::Set exact;           // likewise -> to the host and to other sandboxes
   nft::Set rates;           // likewise -> its rate
+  nft::Set limits;          // likewise -> how many connections it may have
+  nft::Set own;             // a sandbox's address twice
+  nft::Set closed;          // interfaces of the host's that nothing passes between
   nft::Set sent, received;  // counters, for a sandbox's address and the direction
   nft::Set connections;     // under way, by a sandbox's address
   nft::Set published;       // protocol, port -> a sandbox's address and port
@@ -50,7 +56,7 @@ inline nft::Value port_value(std::uint16_t port) { return nft::Value().add_port(
 
 /// Chains of all sandboxes that those of one go on to.
 inline constexpr const char* kInternetChain = "internet";
-inline constexpr const char* kStandardChain = "standard";
+inline constexpr const char* kStandardLimitChain = "standard_limit";
 inline constexpr const char* kRefusedChain = "refused";
 
 /// Lets a chain drop what would begin more than `most` connections.

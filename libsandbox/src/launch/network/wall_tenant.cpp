@@ -80,9 +80,10 @@ void add_decision(Batch& batch, const Table& table, const std::string& chain,
 struct OwnChains {
   explicit OwnChains(const Tenant& tenant)
       : has_policy(!tenant.network.internet || !tenant.network.allow.empty() ||
-                   !tenant.network.deny.empty() ||
-                   tenant.network.connections_max != Network{}.connections_max),
-        policy(has_policy ? own_chain("policy", tenant) : kStandardChain),
+                   !tenant.network.deny.empty()),
+        has_limit(tenant.network.connections_max != Network{}.connections_max),
+        policy(has_policy ? own_chain("policy", tenant) : kInternetChain),
+        limit(has_limit ? own_chain("limit", tenant) : kStandardLimitChain),
         near(own_chain("near", tenant)),
         rate(own_chain("rate", tenant)),
         decisions(decisions_of(tenant.network)),
@@ -91,7 +92,9 @@ struct OwnChains {
         has_rate(tenant.network.rate_bits_per_second != 0) {}
 
   bool has_policy;
+  bool has_limit;
   std::string policy;  // or that of all who ask for nothing special
+  std::string limit;   // likewise
   std::string near;
   std::string rate;
   std::vector<Decision> decisions;
@@ -102,7 +105,6 @@ struct OwnChains {
 void add_policy(Batch& batch, const Table& table, const Tenant& tenant, const OwnChains& own) {
   if (!own.has_policy) return;
   batch.add(table, Chain{.name = own.policy});
-  limit_connections(batch, table, own.policy, tenant.network.connections_max);
   for (const Decision& each : own.decisions) add_decision(batch, table, own.policy, each);
   batch.add(table, own.policy,
             Rule().go_to(tenant.network.internet ? kInternetChain : kRefusedChain));
@@ -114,6 +116,12 @@ void add_near(Batch& batch, const Table& table, const OwnChains& own) {
   for (const Decision& each : own.decisions) {
     if (is_exact(each.destination)) add_decision(batch, table, own.near, each);
   }
+}
+
+void add_limit(Batch& batch, const Table& table, const Tenant& tenant, const OwnChains& own) {
+  if (!own.has_limit) return;
+  batch.add(table, Chain{.name = own.limit});
+  limit_connections(batch, table, own.limit, tenant.network.connections_max);
 }
 
 void add_rate(Batch& batch, const Table& table, const Tenant& tenant, const OwnChains& own) {
@@ -139,6 +147,9 @@ void add_addresses(Elements& elements, const TenantAddresses& addresses, const O
             {.key = Value().add_name(addresses.entry).add(addresses.mac).add(address)}});
     elements.emplace_back(&family.policies,
                           std::vector<Element>{{.key = key, .data = Verdict::go_to(own.policy)}});
+    elements.emplace_back(&family.limits,
+                          std::vector<Element>{{.key = key, .data = Verdict::jump(own.limit)}});
+    elements.emplace_back(&family.own, std::vector<Element>{{.key = Value(address).add(address)}});
     if (own.has_near) {
       elements.emplace_back(&family.exact,
                             std::vector<Element>{{.key = key, .data = Verdict::jump(own.near)}});
@@ -208,6 +219,7 @@ void admit(Batch& batch, const Wall& wall, const Tenant& tenant) {
   const Table table = wall.names.filter();
   const OwnChains own(tenant);
   add_policy(batch, table, tenant, own);
+  add_limit(batch, table, tenant, own);
   add_near(batch, table, own);
   add_rate(batch, table, tenant, own);
   for (const auto& [set, elements] : elements_of(wall, tenant, own)) {
@@ -228,6 +240,7 @@ void dismiss(Batch& batch, const Wall& wall, const Tenant& tenant) {
     batch.remove(table, *set, elements);
   }
   if (own.has_policy) batch.remove_chain(table, own.policy);
+  if (own.has_limit) batch.remove_chain(table, own.limit);
   if (own.has_near) batch.remove_chain(table, own.near);
   if (own.has_rate) batch.remove_chain(table, own.rate);
 }

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "kernel/netlink/socket.hpp"
+#include "sbx/ip_address.hpp"
+
+namespace sbx::detail {
+
+/// A conversation about the connections that the kernel keeps track of in the calling thread's
+/// network namespace.
+class ConnectionTracking {
+ public:
+  ConnectionTracking();
+
+  // Each looks at all connections of the host's.
+
+  /// Forgets the connections that `address` has begun. Without a word where the kernel cannot be
+  /// asked for them.
+  void forget_begun_by(const IpAddress& address);
+
+  /// The same for those in which it was reached.
+  void forget_answered_by(const IpAddress& address);
+
+ private:
+  void forget(const IpAddress& address, std::uint16_t tuple);
+
+  NetlinkSocket socket_;
+};
+
+}  // namespace sbx::detail

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a host with sandboxes is not to become for others, and what is left when one clings to it.
+#include <doctest/doctest.h>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <optional>
+#include <string>
+
+#include "network/attacker.hpp"
+#include "network/hosts.hpp"
+#include "sbx/error.hpp"
+#include "support/process.hpp"
+#include "support/require.hpp"
+
+using sbx::IpAddress;
+using sbx::IpPrefix;
+using sbx::Namespace;
+using sbx::Network;
+using sbx::Sandbox;
+using namespace sbx::test;  // of frames alone
+using enum sbx::Network::Mode;
+
+namespace {
+
+constexpr Network::Mode kModes[] = {kRouted, kBridge};
+
+void set(const Namespace& where, const std::string& setting, const std::string& value) {
+  where.run([&] { std::ofstream("/proc/sys/net/" + setting) << value; });
+}
+
+std::string get(const Namespace& where, const std::string& setting) {
+  return where.run([&] {
+    std::string value;
+    std::ifstream("/proc/sys/net/" + setting) >> value;
+    return value;
+  });
+}
+
+void route_through_host(const Hosts& hosts) {
+  sbx::Rtnetlink on_internet(hosts.internet);
+  sbx::Link world = on_internet.open("world");
+  world.add_route(
+      {.destination = IpPrefix::parse("10.9.8.0/24"), .gateway = IpAddress::parse(Hosts::kHost4)});
+  world.add_route(
+      {.destination = IpPrefix::parse("fd99::/64"), .gateway = IpAddress::parse(Hosts::kHost6)});
+}
+
+/// False, too, while somebody else has the name.
+bool reaches_internet(const Hosts& hosts, const char* name) {
+  try {
+    return hosts.say(hosts.network(kBridge, name), reach(Hosts::kInternet4, 80)) == "reached\n";
+  } catch (const sbx::SystemError& error) {
+    if (error.code().value() != EBUSY) throw;
+    return false;
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a host with sandboxes is no router between its other networks") {
+  SBX_REQUIRE_ROOT();
+
+  for (const auto mode : kModes) {
+    CAPTURE(static_cast<int>(mode));
+    Battlefield field(mode);
+    route_through_host(field.hosts);
+    REQUIRE(get(field.hosts.host, "ipv4/ip_forward") == "1");
+    REQUIRE(get(field.hosts.host, "ipv6/conf/all/forwarding") == "1");
+
+    say(field.hosts.internet, Hosts::kInner4, 9, "stray");
+    say(field.hosts.internet, Hosts::kInner6, 9, "stray");
+    say(field.hosts.inner, Hosts::kInternet4, 9, "stray");
+    say(field.hosts.inner, Hosts::kInternet6, 9, "stray");
+    field.settle();
+
+    CHECK(field.heard("stray") == 0);
+  }
+}
+
+TEST_CASE("a host that was a router stays one") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  Tap inner(hosts.inner);
+  route_through_host(hosts);
+  set(hosts.host, "ipv4/ip_forward", "1");
+  const Sandbox sandbox = hosts.start(hosts.network(), "sleep 1d");
+
+  say(hosts.internet, Hosts::kInner4, 9, "passing");
+  CHECK(inner.wait_for("passing"));
+}
+
+TEST_CASE("settings that the kernel changes along with others are as before in the end") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  set(hosts.host, "ipv4/conf/all/accept_redirects", "0");
+  set(hosts.host, "ipv4/conf/inner0/forwarding", "1");
+  set(hosts.host, "ipv6/conf/inner0/forwarding", "1");
+
+  hosts.run(hosts.network(), "true");
+
+  CHECK(get(hosts.host, "ipv4/ip_forward") == "0");
+  CHECK(get(hosts.host, "ipv4/conf/all/accept_redirects") == "0");
+  CHECK(get(hosts.host, "ipv4/conf/inner0/forwarding") == "1");
+  CHECK(get(hosts.host, "ipv4/conf/up0/forwarding") == "0");
+  CHECK(get(hosts.host, "ipv6/conf/inner0/forwarding") == "1");
+}
+
+TEST_CASE("who keeps the namespace of an ended sandbox has no way to the host") {
+  SBX_REQUIRE_ROOT();
+
+  for (const auto mode : kModes) {
+    CAPTURE(static_cast<int>(mode));
+    const Hosts hosts;
+    const std::string before = hosts.inventory();
+    std::optional<Sandbox> sandbox = hosts.start(hosts.network(mode), "sleep 1d");
+    const Attacker kept(*sandbox);  // by a namespace, and by a socket
+    sandbox.reset();
+    Tap service(hosts.host, "0.0.0.0", 5300);
+
+    CHECK_THROWS(kept.send(udp(kept.ipv4(), Hosts::kHost4, 5300, "forged")));
+    say(hosts.internet, Hosts::kHost4, 5300, "from outside");
+    CHECK(service.wait_for("from outside"));
+    CHECK(service.heard("forged") == 0);
+    CHECK(wait_until([&] { return hosts.inventory() == before; }));
+  }
+}
+
+TEST_CASE("an owner who is killed at any moment leaves nothing that is in the way") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  const Listener internet(hosts.internet, Hosts::kInternet4, 80);
+  const std::string before = hosts.inventory();
+
+  for (int microseconds = 0; microseconds < 60'000; microseconds += 4'000) {
+    CAPTURE(microseconds);
+    const pid_t owner = ::fork();
+    if (owner == 0) {
+      hosts.host.enter();
+      ::ualarm(static_cast<useconds_t>(microseconds + 100), 0);
+      for (;;) sbx::run(Hosts::spec(hosts.network(kBridge, "alice"), "true"));
+    }
+    ::waitpid(owner, nullptr, 0);
+
+    // The sandbox may need a moment to notice the end of its owner.
+    CHECK(wait_until([&] { return reaches_internet(hosts, "alice"); }));
+    CHECK(wait_until([&] { return hosts.inventory() == before; }));
+  }
+}
+
+TEST_CASE("the bridge is made again when somebody has deleted it") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  const Listener internet(hosts.internet, Hosts::kInternet4, 80);
+  const Sandbox first = hosts.start(hosts.network(kBridge), "sleep 1d");
+  hosts.host.run([] {
+    sbx::Rtnetlink links;
+    for (const std::string& name : links.names()) {
+      if (name.ends_with("-bridge")) links.open(name).remove();
+    }
+  });
+
+  CHECK(hosts.say(hosts.network(kBridge), reach(Hosts::kInternet4, 80)) == "reached\n");
+  CHECK(hosts.say(hosts.network(kRouted), reach(Hosts::kInternet4, 80)) == "reached\n");
+}
+
+TEST_CASE("thousands of connections do not stop the end of a sandbox") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  const std::string before = hosts.inventory();
+  Sandbox sandbox = hosts.start(hosts.network(), "sleep 1d");
+  const Attacker attacker(sandbox);
+  for (std::uint16_t port = 10'000; port < 14'000; ++port) {
+    attacker.send(udp(attacker.ipv4(), Hosts::kInternet4, 9, "one of many", {}, port));
+    attacker.send(udp(attacker.ipv6(), Hosts::kInternet6, 9, "one of many", {}, port));
+  }
+
+  sandbox.kill();
+  const auto report = sandbox.wait();
+
+  REQUIRE(report.network);
+  CHECK(report.network->internet4.sent.packets == 4000);
+  CHECK(hosts.inventory() == before);
+}
