@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -58,6 +59,17 @@ Inside::Inside() : process_(CLONE_NEWNET) {
 UniqueFd Inside::socket() const {
   return network().run(
       [] { return UniqueFd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)); });
+}
+
+MemoryDir::MemoryDir() {
+  std::string name = "/dev/shm/sbx-bench-XXXXXX";
+  if (::mkdtemp(name.data()) == nullptr) need(-1, "cannot make a directory in /dev/shm");
+  path_ = name;
+}
+
+MemoryDir::~MemoryDir() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
 }
 
 Place::Place()

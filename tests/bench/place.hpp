@@ -3,10 +3,13 @@
 // Hosts for sandboxes, each a network namespace of the bench's own.
 #pragma once
 
+#include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "bench/floor/network.h"
+#include "bench/measure.hpp"
 #include "kernel/idle_process.hpp"
 #include "launch/network/attachment.hpp"
 #include "launch/network/tenant.hpp"
@@ -14,7 +17,6 @@
 #include "sbx/fd.hpp"
 #include "sbx/namespace.hpp"
 #include "sbx/network.hpp"
-#include "support/temp_dir.hpp"
 
 namespace sbx::bench {
 
@@ -31,6 +33,36 @@ class Inside {
 
  private:
   detail::IdleProcess process_;
+};
+
+/// Moves the calling thread into a network namespace for a while.
+class Entered {
+ public:
+  explicit Entered(const Namespace& there) { there.enter(); }
+  Entered(const Entered&) = delete;
+  Entered& operator=(const Entered&) = delete;
+  Entered(Entered&&) = delete;
+  Entered& operator=(Entered&&) = delete;
+  ~Entered() { before_.enter(); }
+
+ private:
+  Namespace before_ = Namespace::current(NamespaceKind::kNet);
+};
+
+/// What a host keeps in memory, as it does /run.
+class MemoryDir {
+ public:
+  MemoryDir();
+  MemoryDir(const MemoryDir&) = delete;
+  MemoryDir& operator=(const MemoryDir&) = delete;
+  MemoryDir(MemoryDir&&) = delete;
+  MemoryDir& operator=(MemoryDir&&) = delete;
+  ~MemoryDir();
+
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
 };
 
 /// A host, and one outside, to which it has a link.
@@ -50,21 +82,20 @@ class Place {
   /// How many links the host has.
   [[nodiscard]] std::size_t count_links() const;
 
-  /// The microseconds that `body` takes on the host.
+  /// The microseconds that `body` takes on the host: on the caller's thread, which has its memory
+  /// already, as one that starts sandboxes has.
   template <typename F>
   double time(F body) const {
-    return host.run([&body] {
-      const auto start = std::chrono::steady_clock::now();
-      body();
-      const auto took = std::chrono::steady_clock::now() - start;
-      return std::chrono::duration<double, std::micro>(took).count();
-    });
+    const Entered here(host);
+    const auto start = Clock::now();
+    body();
+    return microseconds_since(start);
   }
 
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_.path(); }
 
  private:
-  test::TempDir folder_;
+  MemoryDir folder_;
 };
 
 /// Sandboxes that have their place on a host. Those that last end together, without a word to it.

@@ -33,10 +33,17 @@ constexpr const char* kCursor = ".cursor";  // how far gone() has looked
 
 /// Opens a directory that is the caller's and that nobody else may write to; makes it first.
 UniqueFd own_directory(int parent, const std::string& name, const fs::path& path) {
-  if (::mkdirat(parent, name.c_str(), 0700) < 0 && errno != EEXIST) {
-    throw_errno("cannot make the directory '{}'", printable(path.native()));
+  const auto open = [&] {
+    return UniqueFd(
+        ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  };
+  UniqueFd fd = open();
+  if (!fd && errno == ENOENT) {
+    if (::mkdirat(parent, name.c_str(), 0700) < 0 && errno != EEXIST) {
+      throw_errno("cannot make the directory '{}'", printable(path.native()));
+    }
+    fd = open();
   }
-  UniqueFd fd(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd) throw_errno("cannot open the directory '{}'", printable(path.native()));
   struct stat status {};
   if (::fstat(fd.get(), &status) < 0) throw_errno("cannot look at '{}'", printable(path.native()));

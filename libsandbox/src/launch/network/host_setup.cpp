@@ -14,6 +14,7 @@
 
 #include "kernel/netlink/route_messages.hpp"
 #include "launch/network/resolver.hpp"
+#include "sbx/link.hpp"
 #include "sys/error.hpp"
 
 namespace sbx::detail {
@@ -114,8 +115,8 @@ void check_pool(const IpPrefix& pool, IpFamily family, unsigned shortest, unsign
   }
 }
 
-Pools choose_pools(AddressBook& book, const HostNetwork& host, const Conversations& kernel) {
-  const std::vector<IpPrefix> taken = kernel.lookup.destinations();
+Pools choose_pools(AddressBook& book, const HostNetwork& host) {
+  const std::vector<IpPrefix> taken = Rtnetlink().destinations();
   const auto kept = book.pools();
   Pools pools;
   if (host.ipv4_pool) {
@@ -132,7 +133,7 @@ Pools choose_pools(AddressBook& book, const HostNetwork& host, const Conversatio
   return pools;
 }
 
-LinkName loopback(const Conversations& kernel) { return {kernel.lookup.open("lo").index(), "lo"}; }
+LinkName loopback(const Conversations& kernel) { return open_link(kernel.links, "lo"); }
 
 /// The host's address for sandboxes: where their packets are sent to, and answers come from.
 void add_gateway(const Pools& pools, Conversations& kernel) {
@@ -218,7 +219,7 @@ HostRecord set_up_host(AddressBook& book, const HostNetwork& host, Conversations
     return *found;
   }
   HostRecord record;
-  record.pools = choose_pools(book, host, kernel);
+  record.pools = choose_pools(book, host);
   record.settings = found ? found->settings : settings_to_change();
   book.write_host(record);
   const Wall wall{names_of(host), record.pools};
@@ -241,17 +242,17 @@ void set_up_bridge(AddressBook& book, const HostNetwork& host, HostRecord& recor
   nft::Batch batch;
   build_port_wall(batch, wall);
   kernel.tables.commit(batch);
-  if (!kernel.lookup.find(wall.names.bridge)) {
+  if (!find_link(kernel.links, wall.names.bridge)) {
     RouteMessages messages;
     messages.create_bridge(wall.names.bridge, kHostMac);
     messages.send(kernel.links);
   }
-  const Link bridge = kernel.lookup.open(wall.names.bridge);
+  const LinkName bridge = open_link(kernel.links, wall.names.bridge);
   RouteMessages messages;
-  messages.set_no_link_local({bridge.index(), bridge.name()});
-  messages.set_up({bridge.index(), bridge.name()});
+  messages.set_no_link_local(bridge);
+  messages.set_up(bridge);
   messages.send(kernel.links);
-  open_to_loopback({bridge.index(), bridge.name()}, kernel.links);
+  open_to_loopback(bridge, kernel.links);
   record.bridge = true;
   book.write_host(record);
 }
@@ -277,9 +278,9 @@ void take_down_host(AddressBook& book, const HostNetwork& host, Conversations& k
   // Added first, so that there is something to remove.
   for (const nft::Table& table : {names.filter(), names.ports()}) batch.add(table).remove(table);
   kernel.tables.commit(batch);
-  if (const auto bridge = kernel.lookup.find(names.bridge)) {
+  if (const auto bridge = find_link(kernel.links, names.bridge)) {
     RouteMessages messages;
-    messages.remove({bridge->index(), bridge->name()});
+    messages.remove(*bridge);
     messages.send(kernel.links);
   }
   for (const IpPrefix& pool : {record->pools.ipv4, record->pools.ipv6}) {

@@ -11,7 +11,6 @@
 #include "launch/network/address_book.hpp"
 #include "launch/network/tenant.hpp"
 #include "launch/network/wall.hpp"
-#include "sbx/link.hpp"
 #include "sbx/network.hpp"
 #include "sbx/nftables.hpp"
 
@@ -19,8 +18,9 @@ namespace sbx::detail {
 
 /// The conversations with the kernel that a change of the host's network takes.
 struct Conversations {
+  Conversations() { require_libnl(); }  // before anything is changed
+
   NetlinkSocket links{NETLINK_ROUTE};
-  Rtnetlink lookup;
   nft::Nftables tables;
 };
 
