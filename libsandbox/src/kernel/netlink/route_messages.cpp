@@ -5,6 +5,7 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
+#include <linux/net_namespace.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
@@ -225,6 +226,15 @@ void RouteMessages::set_no_link_local(const LinkName& link) {
   }
   append(messages_, message,
          fmt::format("cannot keep IPv6 addresses from '{}'", printable(link.name)));
+}
+
+void RouteMessages::set_number(const Namespace& network, int number) {
+  const OwnedMessage message(made(libnl().nlmsg_alloc_simple(RTM_NEWNSID, 0)));
+  rtgenmsg header{};
+  done(libnl().nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO));
+  done(libnl().nla_put_u32(message.get(), NETNSA_FD, static_cast<std::uint32_t>(network.fd())));
+  done(libnl().nla_put_u32(message.get(), NETNSA_NSID, static_cast<std::uint32_t>(number)));
+  append(messages_, message, fmt::format("cannot give a network namespace the number {}", number));
 }
 
 void RouteMessages::set_up(const LinkName& link) {

@@ -32,6 +32,10 @@ class RouteMessages {
   /// the namespace that the link is in.
   void set_no_link_local(const LinkName& link);
 
+  /// By which number the socket's namespace knows `network`. EEXIST when it has one, ENOSPC when
+  /// another has this one.
+  void set_number(const Namespace& network, int number);
+
   void set_up(const LinkName& link);
   void set_down(const LinkName& link);
   /// Lets the kernel notice, before it gets to it in its own time, whether packets can pass: it
