@@ -20,6 +20,7 @@
 #include "bench/library.hpp"
 #include "bench/machine.hpp"
 #include "bench/neighbours.hpp"
+#include "bench/network.hpp"
 #include "bench/processes.hpp"
 #include "bench/report.hpp"
 
@@ -34,14 +35,14 @@ constexpr const char* kUsage =
     "  --quick           fewer rounds and starts: a minute or two, and coarser figures\n"
     "  --smoke           one round: whether it works, and no figures to believe\n"
     "  --rounds N        how often each row is measured (200)\n"
-    "  --only NAME       library, processes, callers, memory or neighbours\n"
+    "  --only NAME       library, processes, callers, memory, neighbours or network\n"
     "  --check           exit with 1 when a bar is missed\n"
     "  --allow FACTOR    allow so many times what the bars say (1)\n"
     "  --markdown FILE   write the tables to FILE; after its line '<!-- tables: -->', if it has "
     "one\n";
 constexpr const char* kMark = "<!-- tables: -->";
 
-const std::string kParts[] = {"library", "processes", "callers", "memory", "neighbours"};
+const std::string kParts[] = {"library", "processes", "callers", "memory", "neighbours", "network"};
 
 struct Options {
   Scale scale;
@@ -162,6 +163,8 @@ int run(const Options& options) {
       {"callers", [&] { return measure_callers(options.scale); }},
       {"memory", [&] { return measure_memory(options.scale); }},
       {"neighbours", [&] { return measure_neighbours(options.scale); }},
+      {"network", [&] { return measure_network(options.scale); }},
+      {"network", [&] { return measure_traffic(options.scale); }},
   };
   Findings findings;
   findings.add(machine(options.command));

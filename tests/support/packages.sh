@@ -20,7 +20,7 @@ test_packages=(
 
 # What tests/bench measures beside sbx-run.
 # shellcheck disable=SC2034
-bench_packages=(bubblewrap crun firejail runc systemd-container util-linux)
+bench_packages=(bubblewrap crun firejail iproute2 nftables runc systemd-container util-linux)
 
 # What tests/compat runs in a sandbox, beside what is there by then. The Java runtime has the compiler
 # in itself.

@@ -61,7 +61,7 @@ bool is_source(const NftAttributes& connection, std::uint16_t tuple, const IpAdd
 /// The message that removes the connection which `found` tells of.
 void add_removal(NetlinkMessages& messages, const NftAttributes& found, std::uint8_t family,
                  const std::string& attempt) {
-  std::vector<char> room;
+  MessageRoom room;
   NftMessage message = NftMessage::tracking(room, IPCTNL_MSG_CT_DELETE, 0, family);
   for (const int part : {CTA_TUPLE_ORIG | NLA_F_NESTED, CTA_ID | 0, CTA_ZONE | 0}) {
     const auto type = static_cast<std::uint16_t>(part & NLA_TYPE_MASK);
@@ -100,7 +100,7 @@ void ConnectionTracking::forget(const IpAddress& address, std::uint16_t tuple) {
   const std::uint8_t family = family_of(address).number;
   std::vector<NetlinkMessages> removals;  // each of which fits into a socket's buffer
   int count = 0;
-  std::vector<char> room;
+  MessageRoom room;
   NftMessage question = NftMessage::tracking(room, IPCTNL_MSG_CT_GET, NLM_F_DUMP, family);
   ask(question, address, tuple);
   if (!is_answered([&] {

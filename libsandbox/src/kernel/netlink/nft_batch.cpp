@@ -146,7 +146,7 @@ void Batch::Messages::add_elements(const ElementsChange& change, const Table& ta
 
 detail::NetlinkMessages Batch::Messages::ended() const {
   detail::NetlinkMessages whole = all;
-  std::vector<char> end;
+  const detail::MessageRoom end;
   whole.append(NftMessage::batch(end, NFNL_MSG_BATCH_END).header(),
                "cannot change the packet filter");
   return whole;

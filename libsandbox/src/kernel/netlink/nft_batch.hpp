@@ -24,7 +24,7 @@ struct ElementsChange {
 /// together.
 struct Batch::Messages {
   detail::NetlinkMessages all;
-  std::vector<char> room;
+  detail::MessageRoom room;
   std::uint32_t changes = 0;
 
   Messages();

@@ -41,20 +41,19 @@ NftMessage::Nest::Nest(NftMessage& message, std::uint16_t type)
 
 NftMessage::Nest::~Nest() { mnl().attr_nest_end(header_, start_); }
 
-NftMessage::NftMessage(std::vector<char>& room, int type, int flags, std::uint8_t family)
+NftMessage::NftMessage(const MessageRoom& room, int type, int flags, std::uint8_t family)
     : NftMessage(room, (NFNL_SUBSYS_NFTABLES << 8) | type, flags, family, 0) {}
 
-NftMessage NftMessage::batch(std::vector<char>& room, int type) {
+NftMessage NftMessage::batch(const MessageRoom& room, int type) {
   return {room, type, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES};
 }
 
-NftMessage NftMessage::tracking(std::vector<char>& room, int type, int flags, std::uint8_t family) {
+NftMessage NftMessage::tracking(const MessageRoom& room, int type, int flags, std::uint8_t family) {
   return {room, (NFNL_SUBSYS_CTNETLINK << 8) | type, flags, family, 0};
 }
 
-NftMessage::NftMessage(std::vector<char>& room, int type, int flags, std::uint8_t family,
+NftMessage::NftMessage(const MessageRoom& room, int type, int flags, std::uint8_t family,
                        int resource) {
-  room.resize(kRoom);
   header_ = mnl().nlmsg_put_header(room.data());
   header_->nlmsg_type = static_cast<std::uint16_t>(type);
   header_->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);

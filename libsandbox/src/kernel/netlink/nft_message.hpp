@@ -3,14 +3,25 @@
 
 #include <linux/netlink.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "sbx/nftables.hpp"
 
 namespace sbx::detail {
+
+/// Memory for a message to be put together in. Not cleared: of its 64 KiB most messages touch
+/// little.
+class MessageRoom {
+ public:
+  [[nodiscard]] char* data() const noexcept { return bytes_.get(); }
+
+ private:
+  std::unique_ptr<char[]> bytes_{new char[std::size_t{64} << 10]};
+};
 
 /// One message to nf_tables, put together in memory that is lent to it. Numbers go in network
 /// order, as nfnetlink has them.
@@ -32,13 +43,13 @@ class NftMessage {
   };
 
   /// Of NFT_MSG_*, to which the subsystem is added. `family` is NFPROTO_*, 0 for all.
-  NftMessage(std::vector<char>& room, int type, int flags, std::uint8_t family);
+  NftMessage(const MessageRoom& room, int type, int flags, std::uint8_t family);
 
   /// NFNL_MSG_BATCH_BEGIN or END.
-  static NftMessage batch(std::vector<char>& room, int type);
+  static NftMessage batch(const MessageRoom& room, int type);
 
   /// To the tracking of connections: IPCTNL_MSG_CT_*.
-  static NftMessage tracking(std::vector<char>& room, int type, int flags, std::uint8_t family);
+  static NftMessage tracking(const MessageRoom& room, int type, int flags, std::uint8_t family);
 
   /// SystemError: EMSGSIZE where it does not fit into one message.
   void text(std::uint16_t type, const std::string& value);
@@ -55,7 +66,7 @@ class NftMessage {
   [[nodiscard]] std::size_t size() const noexcept { return header_->nlmsg_len; }
 
  private:
-  NftMessage(std::vector<char>& room, int type, int flags, std::uint8_t family, int resource);
+  NftMessage(const MessageRoom& room, int type, int flags, std::uint8_t family, int resource);
 
   void put(std::uint16_t type, const void* data, std::size_t size);
 

@@ -49,7 +49,7 @@ std::string reading(const Table& table, const Set& set) {
 
 struct Nftables::State {
   detail::NetlinkSocket socket;
-  std::vector<char> room{};
+  detail::MessageRoom room{};
 
   NftMessage start(const Table& table, int type, int flags) {
     return {room, type, flags, static_cast<std::uint8_t>(table.family)};

@@ -5,66 +5,29 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
+#include <linux/net_namespace.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <limits>
-#include <memory>
-#include <new>
 #include <stdexcept>
 #include <utility>
 
-#include "kernel/netlink/libnl.hpp"
+#include "kernel/netlink/libnl_owned.hpp"
 #include "sys/error.hpp"
 
 namespace sbx::detail {
 namespace {
 
-constexpr std::size_t kLongestName = IFNAMSIZ - 1;
 constexpr std::uint32_t kRateHandle = 0x10000;  // "1:" of tc(8)
-
-template <auto kPut>
-struct Put {
-  template <typename T>
-  void operator()(T* object) const noexcept {
-    (libnl().*kPut)(object);
-  }
-};
-
-template <typename T, auto kPut>
-using Owned = std::unique_ptr<T, Put<kPut>>;
-
-using OwnedAddr = Owned<nl_addr, &Libnl::nl_addr_put>;
-using OwnedMessage = Owned<nl_msg, &Libnl::nlmsg_free>;
-using OwnedLink = Owned<rtnl_link, &Libnl::rtnl_link_put>;
-using OwnedLinkAddress = Owned<rtnl_addr, &Libnl::rtnl_addr_put>;
-using OwnedRoute = Owned<rtnl_route, &Libnl::rtnl_route_put>;
-using OwnedNeighbour = Owned<rtnl_neigh, &Libnl::rtnl_neigh_put>;
-
-/// Of what libnl makes or does: it runs out of memory, or there is a mistake here.
-template <typename T>
-T* made(T* object) {
-  if (object == nullptr) throw std::bad_alloc();
-  return object;
-}
-
-void done(int result) {
-  if (result < 0) throw std::bad_alloc();
-}
-
-/// The message that `build`, one of libnl's functions, makes of `arguments`.
-template <typename F, typename... Args>
-OwnedMessage build(F build, Args... arguments) {
-  nl_msg* message = nullptr;
-  done(build(arguments..., &message));
-  return OwnedMessage(message);
-}
 
 void append(NetlinkMessages& messages, const OwnedMessage& message, std::string attempt) {
   nlmsghdr* const header = libnl().nlmsg_hdr(message.get());
-  header->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
+  // Without an acknowledgement, which libnl asks for: send() hears of errors alone.
+  header->nlmsg_flags =
+      static_cast<std::uint16_t>((header->nlmsg_flags | NLM_F_REQUEST) & ~NLM_F_ACK);
   messages.append(header, std::move(attempt));
 }
 
@@ -76,7 +39,7 @@ const std::string& require_name(const std::string& name) {
   if (is_link_name(name)) return name;
   throw std::invalid_argument(fmt::format(
       "cannot name a link '{}': a name has 1 to {} bytes, none of them a blank or one of '/:%'",
-      printable(name), kLongestName));
+      printable(name), kLongestLinkName));
 }
 
 OwnedAddr address_of(const IpAddress& address) {
@@ -227,12 +190,7 @@ OwnedMessage token_bucket(const LinkName& link, std::uint64_t bits_per_second) {
 
 }  // namespace
 
-bool is_link_name(std::string_view name) {
-  // '%' is for the kernel to put a number in its place.
-  constexpr std::string_view kRefused(" \t\n\v\f\r/:%\0", 10);
-  return !name.empty() && name.size() <= kLongestName && name != "." && name != ".." &&
-         name.find_first_of(kRefused) == std::string_view::npos;
-}
+void require_libnl() { libnl(); }
 
 void RouteMessages::create(const Veth& veth) {
   const OwnedLink outer(made(libnl().rtnl_link_veth_alloc()));
@@ -270,6 +228,15 @@ void RouteMessages::set_no_link_local(const LinkName& link) {
          fmt::format("cannot keep IPv6 addresses from '{}'", printable(link.name)));
 }
 
+void RouteMessages::set_number(const Namespace& network, int number) {
+  const OwnedMessage message(made(libnl().nlmsg_alloc_simple(RTM_NEWNSID, 0)));
+  rtgenmsg header{};
+  done(libnl().nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO));
+  done(libnl().nla_put_u32(message.get(), NETNSA_FD, static_cast<std::uint32_t>(network.fd())));
+  done(libnl().nla_put_u32(message.get(), NETNSA_NSID, static_cast<std::uint32_t>(number)));
+  append(messages_, message, fmt::format("cannot give a network namespace the number {}", number));
+}
+
 void RouteMessages::set_up(const LinkName& link) {
   append(messages_, change(link, [](rtnl_link* up) { libnl().rtnl_link_set_flags(up, IFF_UP); }),
          fmt::format("cannot set '{}' up", printable(link.name)));
@@ -279,6 +246,15 @@ void RouteMessages::set_down(const LinkName& link) {
   append(messages_,
          change(link, [](rtnl_link* down) { libnl().rtnl_link_unset_flags(down, IFF_UP); }),
          fmt::format("cannot set '{}' down", printable(link.name)));
+}
+
+void RouteMessages::wake(const LinkName& link) {
+  const OwnedMessage message(made(libnl().nlmsg_alloc_simple(RTM_GETLINK, 0)));
+  ifinfomsg header{};
+  header.ifi_index = link.index;
+  done(libnl().nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO));
+  done(libnl().nla_put_u32(message.get(), IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS));
+  append(messages_, message, fmt::format("cannot look at the link '{}'", printable(link.name)));
 }
 
 void RouteMessages::set_mtu(const LinkName& link, std::uint32_t bytes) {

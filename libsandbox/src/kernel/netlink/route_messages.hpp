@@ -6,20 +6,14 @@
 #include <string>
 #include <string_view>
 
+#include "kernel/netlink/link_name.hpp"
 #include "kernel/netlink/socket.hpp"
 #include "sbx/link.hpp"
 
 namespace sbx::detail {
 
-/// A link as messages name it, and as errors do. With the index 0 it is that of the name, for what
-/// is about a link itself; addresses, routes, neighbours and limits need the index.
-struct LinkName {
-  int index = 0;
-  std::string name;
-};
-
-/// Whether a link may have that name.
-bool is_link_name(std::string_view name);
+/// Throws SystemError where the library is missing that messages are made with.
+void require_libnl();
 
 /// What becomes of what is there already.
 enum class Existing { kRefused, kReplaced };
@@ -38,8 +32,16 @@ class RouteMessages {
   /// the namespace that the link is in.
   void set_no_link_local(const LinkName& link);
 
+  /// By which number the socket's namespace knows `network`. EEXIST when it has one, ENOSPC when
+  /// another has this one.
+  void set_number(const Namespace& network, int number);
+
   void set_up(const LinkName& link);
   void set_down(const LinkName& link);
+  /// Lets the kernel notice, before it gets to it in its own time, whether packets can pass: it
+  /// does when it is asked (since Linux 6.8).
+  void wake(const LinkName& link);
+
   void set_mtu(const LinkName& link, std::uint32_t bytes);
   void join(const LinkName& link, const LinkName& bridge, const BridgePort& port);
 

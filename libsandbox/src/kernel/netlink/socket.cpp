@@ -2,6 +2,8 @@
 #include "kernel/netlink/socket.hpp"
 
 #include <errno.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <cstring>
@@ -82,7 +84,7 @@ void NetlinkSocket::prepare() {
   ::setsockopt(fd_.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
   // Of thousands of errors only the first matters, and that one fits.
   ::setsockopt(fd_.get(), SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on);
-  buffer_.resize(kReceiveSize);
+  buffer_.reset(new char[kReceiveSize]);
 }
 
 void NetlinkSocket::send_bytes(const char* bytes, std::size_t size, const std::string& attempt) {
@@ -109,7 +111,7 @@ std::size_t NetlinkSocket::receive(int flags, const std::string& attempt) {
   for (;;) {
     sockaddr_nl sender{};
     socklen_t length = sizeof sender;
-    const ssize_t size = ::recvfrom(fd_.get(), buffer_.data(), buffer_.size(), flags,
+    const ssize_t size = ::recvfrom(fd_.get(), buffer_.get(), kReceiveSize, flags,
                                     reinterpret_cast<sockaddr*>(&sender), &length);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0 && errno == EAGAIN) return 0;
@@ -126,7 +128,7 @@ void NetlinkSocket::send(const NetlinkMessages& messages) {
   std::optional<SystemError> refused;
   while (const std::size_t size = receive(MSG_DONTWAIT, first)) {
     int left = static_cast<int>(size);
-    const auto* header = reinterpret_cast<const nlmsghdr*>(buffer_.data());
+    const auto* header = reinterpret_cast<const nlmsghdr*>(buffer_.get());
     for (; mnl().nlmsg_ok(header, left); header = mnl().nlmsg_next(header, &left)) {
       if (header->nlmsg_type != NLMSG_ERROR || refused) continue;
       const Answer answer = read_answer(header);
@@ -140,6 +142,15 @@ void NetlinkSocket::send(const NetlinkMessages& messages) {
   if (refused) throw SystemError(*refused);
 }
 
+std::optional<int> NetlinkSocket::link_index(const std::string& name) const {
+  ifreq request{};
+  if (name.size() >= sizeof request.ifr_name) return std::nullopt;
+  name.copy(request.ifr_name, name.size());
+  if (::ioctl(fd_.get(), SIOCGIFINDEX, &request) == 0) return request.ifr_ifindex;
+  if (errno != ENODEV) throw_errno("cannot find the link '{}'", printable(name));
+  return std::nullopt;
+}
+
 void NetlinkSocket::request(const nlmsghdr* message, const std::string& attempt,
                             const std::function<void(const nlmsghdr*)>& each) {
   const bool dumps = (message->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
@@ -147,7 +158,7 @@ void NetlinkSocket::request(const nlmsghdr* message, const std::string& attempt,
   send_bytes(reinterpret_cast<const char*>(message), message->nlmsg_len, attempt);
   for (;;) {
     int left = static_cast<int>(receive(0, attempt));
-    const auto* header = reinterpret_cast<const nlmsghdr*>(buffer_.data());
+    const auto* header = reinterpret_cast<const nlmsghdr*>(buffer_.get());
     for (; mnl().nlmsg_ok(header, left); header = mnl().nlmsg_next(header, &left)) {
       if (header->nlmsg_type == NLMSG_DONE) return;
       if (header->nlmsg_type == NLMSG_ERROR) {

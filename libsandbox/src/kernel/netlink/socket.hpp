@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,13 +56,17 @@ class NetlinkSocket {
   void request(const nlmsghdr* message, const std::string& attempt,
                const std::function<void(const nlmsghdr*)>& each);
 
+  /// The number of the link of that name in the socket's namespace; none where there is no such
+  /// link. Sooner than rtnetlink(7) tells it, with all else.
+  [[nodiscard]] std::optional<int> link_index(const std::string& name) const;
+
  private:
   void prepare();
   void send_bytes(const char* bytes, std::size_t size, const std::string& attempt);
   std::size_t receive(int flags, const std::string& attempt);
 
   UniqueFd fd_;
-  std::vector<char> buffer_;
+  std::unique_ptr<char[]> buffer_;  // not cleared: few answers touch much of it
 };
 
 }  // namespace sbx::detail

@@ -13,7 +13,6 @@
 #include <array>
 #include <cerrno>
 #include <climits>
-#include <memory>
 #include <utility>
 
 #include "launch/network/tenant_json.hpp"
@@ -33,10 +32,17 @@ constexpr const char* kCursor = ".cursor";  // how far gone() has looked
 
 /// Opens a directory that is the caller's and that nobody else may write to; makes it first.
 UniqueFd own_directory(int parent, const std::string& name, const fs::path& path) {
-  if (::mkdirat(parent, name.c_str(), 0700) < 0 && errno != EEXIST) {
-    throw_errno("cannot make the directory '{}'", printable(path.native()));
+  const auto open = [&] {
+    return UniqueFd(
+        ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  };
+  UniqueFd fd = open();
+  if (!fd && errno == ENOENT) {
+    if (::mkdirat(parent, name.c_str(), 0700) < 0 && errno != EEXIST) {
+      throw_errno("cannot make the directory '{}'", printable(path.native()));
+    }
+    fd = open();
   }
-  UniqueFd fd(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd) throw_errno("cannot open the directory '{}'", printable(path.native()));
   struct stat status {};
   if (::fstat(fd.get(), &status) < 0) throw_errno("cannot look at '{}'", printable(path.native()));
@@ -145,21 +151,26 @@ Slot random_slot(Slot last) {
   return kFirstSlot + value % (last - kFirstSlot + 1);
 }
 
-/// Passes the names of files on, from the one after `start` on (a telldir(3)), until `each` says
-/// false. Returns where to go on; 0 at the end.
+/// Passes the names of files on, from the one after `start` on, until `each` says false. Returns
+/// where to go on; 0 at the end. By getdents64(2), because readdir(3) reads hundreds ahead, of
+/// which most callers want a few.
 template <typename Each>
 long walk(const UniqueFd& directory, long start, Each each) {
-  UniqueFd copy(::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  DIR* const stream = copy ? ::fdopendir(copy.get()) : nullptr;
-  if (stream == nullptr) throw_errno("cannot read the book of addresses");
-  [[maybe_unused]] const int now_the_streams = copy.release();
-  const std::unique_ptr<DIR, int (*)(DIR*)> closer(stream, ::closedir);
-  if (start != 0) ::seekdir(stream, start);
-  while (const dirent* entry = ::readdir(stream)) {
-    if (entry->d_name[0] == '.') continue;
-    if (!each(std::string(entry->d_name))) return ::telldir(stream);
+  const UniqueFd copy(::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!copy || ::lseek(copy.get(), start, SEEK_SET) < 0) {
+    throw_errno("cannot read the book of addresses");
   }
-  return 0;
+  alignas(dirent64) std::array<char, 512> bytes{};
+  for (;;) {
+    const ssize_t size = ::getdents64(copy.get(), bytes.data(), bytes.size());
+    if (size < 0) throw_errno("cannot read the book of addresses");
+    if (size == 0) return 0;
+    for (ssize_t at = 0; at < size;) {
+      const auto* entry = reinterpret_cast<const dirent64*>(bytes.data() + at);
+      at += entry->d_reclen;
+      if (entry->d_name[0] != '.' && !each(std::string(entry->d_name))) return entry->d_off;
+    }
+  }
 }
 
 }  // namespace

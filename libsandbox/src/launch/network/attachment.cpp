@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/network/attachment.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/capability.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -14,12 +14,13 @@
 #include "launch/network/address_book.hpp"
 #include "launch/network/host_ports.hpp"
 #include "launch/network/host_setup.hpp"
+#include "launch/network/namespace_number.hpp"
 #include "launch/network/tenant.hpp"
 #include "launch/network/wall.hpp"
-#include "sbx/capability.hpp"
 #include "sbx/link.hpp"
 #include "sbx/namespace.hpp"
 #include "sys/error.hpp"
+#include "sys/raw.hpp"
 
 namespace sbx::detail {
 namespace {
@@ -27,12 +28,16 @@ namespace {
 constexpr const char* kInnerLink = "eth0";
 constexpr std::size_t kLongestName = 64;
 
-// How many tenants each start looks at to find those that nobody has taken out.
-constexpr std::size_t kSweptAtOnce = 16;
+// How many tenants each start looks at to find those that nobody has taken out: more than it adds.
+constexpr std::size_t kSweptAtOnce = 2;
 
+/// By capget(2): to read all sets from /proc takes as long as thirty other calls of a start.
 void require_rights() {
-  const CapabilitySet rights = ThreadCapabilities::current().effective;
-  if (rights.contains(Capability::kNetAdmin) && rights.contains(Capability::kSysAdmin)) return;
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  __user_cap_data_struct sets[2] = {};
+  check(raw::capget(&header, sets), "cannot read the caller's capabilities");
+  const auto has = [&sets](unsigned right) { return (sets[0].effective >> right & 1U) != 0; };
+  if (has(CAP_NET_ADMIN) && has(CAP_SYS_ADMIN)) return;
   throw SystemError(EPERM, "cannot give the sandbox a network of the host's",
                     "it takes CAP_NET_ADMIN and CAP_SYS_ADMIN, as root has; pasta needs neither");
 }
@@ -41,14 +46,13 @@ bool is_missing(const SystemError& error) { return error.code().value() == ENOEN
 
 /// The host's way to the tenant: through a link that goes by itself, or through the bridge.
 void remove_way(const TenantAddresses& self, Conversations& kernel) {
-  const auto link = kernel.lookup.find(self.entry);
-  if (!link) return;
-  const LinkName way{link->index(), link->name()};
+  const auto way = find_link(kernel.links, self.entry);
+  if (!way) return;
   for (const IpAddress& address : {self.ipv4, self.ipv6}) {
     try {
       RouteMessages messages;
-      messages.remove_route(way, {.destination = {address, address.bits()}});
-      messages.remove_neighbour(way, address);
+      messages.remove_route(*way, {.destination = {address, address.bits()}});
+      messages.remove_neighbour(*way, address);
       messages.send(kernel.links);
     } catch (const SystemError&) {
       // It had not come so far, or the link is just going.
@@ -137,10 +141,10 @@ void commit_admission(AddressBook& book, const Network& network, const HostRecor
 
 /// That of one before, who has ended: the kernel has not come to it yet, or is just there.
 void remove_link(const std::string& name, Conversations& kernel) {
-  const auto link = kernel.lookup.find(name);
+  const auto link = find_link(kernel.links, name);
   if (!link) return;
   RouteMessages messages;
-  messages.remove({link->index(), name});
+  messages.remove(*link);
   try {
     messages.send(kernel.links);
   } catch (const SystemError& error) {
@@ -158,6 +162,7 @@ void connect_outside(const Tenant& tenant, const TenantAddresses& self, bool to_
                   .peer_namespace = &inside,
                   .arp = false,
                   .link_local = false};
+  number_namespace(inside, kernel.links);
   RouteMessages making;
   making.create(veth);
   try {
@@ -167,10 +172,8 @@ void connect_outside(const Tenant& tenant, const TenantAddresses& self, bool to_
     remove_link(self.link, kernel);
     making.send(kernel.links);
   }
-  const Link link = kernel.lookup.open(self.link);
-  const LinkName outer{link.index(), link.name()};
-  const Link target = kernel.lookup.open(self.entry);
-  const LinkName way{target.index(), target.name()};
+  const LinkName outer = open_link(kernel.links, self.link);
+  const LinkName way = tenant.on_bridge() ? open_link(kernel.links, self.entry) : outer;
   RouteMessages messages;
   if (tenant.on_bridge()) {
     messages.join(outer, way, {.isolated = true, .learning = false, .flood = false});
@@ -195,10 +198,8 @@ IpPrefix all_of(const IpPrefix& pool) {
 
 /// The inner end: its addresses, and the one way out.
 void connect_inside(const Pools& pools, const Tenant& tenant, UniqueFd socket) {
-  const Rtnetlink lookup(UniqueFd(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 3)));
   NetlinkSocket inside(std::move(socket));
-  const Link link = lookup.open(kInnerLink);
-  const LinkName inner{link.index(), link.name()};
+  const LinkName inner = open_link(inside, kInnerLink);
   RouteMessages messages;
   messages.set_no_link_local(inner);
   messages.set_up(inner);
@@ -217,11 +218,12 @@ void connect_inside(const Pools& pools, const Tenant& tenant, UniqueFd socket) {
 }
 
 /// An end of a pair sends nothing until the kernel has noticed that the other is up, too, which can
-/// take a second, and so it is with a bridge. It notices when it is asked.
-void wake(const TenantAddresses& self, const Conversations& kernel) {
-  for (const std::string& name : {self.link, self.entry}) {
-    [[maybe_unused]] const bool up = kernel.lookup.open(name).is_up();
-  }
+/// take a second, and so it is with a bridge.
+void wake(const Tenant& tenant, const TenantAddresses& self, Conversations& kernel) {
+  RouteMessages messages;
+  messages.wake(open_link(kernel.links, self.link));
+  if (tenant.on_bridge()) messages.wake(open_link(kernel.links, self.entry));
+  messages.send(kernel.links);
 }
 
 }  // namespace
@@ -253,10 +255,10 @@ void Attachment::State::connect(AddressBook& book, Conversations& kernel, pid_t 
   try {
     commit_admission(book, network, record, wall, tenant, kernel);
     const bool to_loopback = !network.publish.empty() || asks_loopback(record);
-    connect_outside(tenant, TenantAddresses(wall.names, wall.pools, tenant), to_loopback, theirs,
-                    kernel);
+    const TenantAddresses self(wall.names, wall.pools, tenant);
+    connect_outside(tenant, self, to_loopback, theirs, kernel);
     connect_inside(wall.pools, tenant, std::move(inside));
-    wake(TenantAddresses(wall.names, wall.pools, tenant), kernel);
+    wake(tenant, self, kernel);
   } catch (const std::exception&) {
     take_out(book, wall, tenant, kernel);
     throw;
@@ -264,8 +266,9 @@ void Attachment::State::connect(AddressBook& book, Conversations& kernel, pid_t 
 }
 
 NetworkUsage Attachment::State::disconnect() const {
-  AddressBook book(network.host);
+  // Its end can take a grace period of the kernel's: others need not wait for that with the book.
   Conversations kernel;
+  AddressBook book(network.host);
   const NetworkUsage usage = take_out(book, wall, tenant, kernel);
   take_down_host(book, network.host, kernel);
   return usage;
@@ -275,8 +278,8 @@ Attachment::Attachment(const Network& network, pid_t pid, UniqueFd inside)
     : state_(std::make_unique<State>()) {
   require_rights();
   state_->network = network;
-  AddressBook book(network.host);
   Conversations kernel;
+  AddressBook book(network.host);
   try {
     state_->connect(book, kernel, pid, std::move(inside));
   } catch (const std::exception&) {

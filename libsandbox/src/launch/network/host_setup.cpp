@@ -14,6 +14,7 @@
 
 #include "kernel/netlink/route_messages.hpp"
 #include "launch/network/resolver.hpp"
+#include "sbx/link.hpp"
 #include "sys/error.hpp"
 
 namespace sbx::detail {
@@ -145,8 +146,8 @@ void check_pool(const IpPrefix& pool, IpFamily family, unsigned shortest, unsign
   }
 }
 
-Pools choose_pools(AddressBook& book, const HostNetwork& host, const Conversations& kernel) {
-  const std::vector<IpPrefix> taken = kernel.lookup.destinations();
+Pools choose_pools(AddressBook& book, const HostNetwork& host) {
+  const std::vector<IpPrefix> taken = Rtnetlink().destinations();
   const auto kept = book.pools();
   Pools pools;
   if (host.ipv4_pool) {
@@ -163,7 +164,7 @@ Pools choose_pools(AddressBook& book, const HostNetwork& host, const Conversatio
   return pools;
 }
 
-LinkName loopback(const Conversations& kernel) { return {kernel.lookup.open("lo").index(), "lo"}; }
+LinkName loopback(const Conversations& kernel) { return open_link(kernel.links, "lo"); }
 
 /// The host's address for sandboxes: where their packets are sent to, and answers come from.
 void add_gateway(const Pools& pools, Conversations& kernel) {
@@ -237,11 +238,12 @@ void update_warnings(AddressBook& book, HostRecord& record, const Wall& wall,
 
 /// Who holds a sandbox's namespace, by a socket that he was passed, say, keeps its link: which the
 /// walls must not go before.
-void remove_links(const HostNames& names, Conversations& kernel) {
-  for (const std::string& name : kernel.lookup.names()) {
+void remove_links(const HostNames& names) {
+  const Rtnetlink links;
+  for (const std::string& name : links.names()) {
     if (!name.starts_with(names.prefix)) continue;
     try {
-      kernel.lookup.open(name).remove();
+      links.open(name).remove();
     } catch (const SystemError& error) {
       if (error.code().value() != ENODEV) throw;  // it has just gone by itself
     }
@@ -282,7 +284,7 @@ HostRecord set_up_host(AddressBook& book, const HostNetwork& host, Conversations
   // Left by somebody who was killed: it would be in its own way.
   if (found) remove_gateway(found->pools, kernel);
   HostRecord record;
-  record.pools = choose_pools(book, host, kernel);
+  record.pools = choose_pools(book, host);
   record.closed = found ? found->closed : ClosedLinks();
   record.settings = found ? found->settings : settings_to_change(record.closed);
   book.write_host(record);
@@ -305,23 +307,24 @@ void set_up_bridge(AddressBook& book, const HostNetwork& host, HostRecord& recor
                    Conversations& kernel) {
   const Wall wall{names_of(host), record.pools};
   // Somebody may have deleted it: those who were on it have lost their way, but nobody after them.
-  if (record.bridge && kernel.lookup.find(wall.names.bridge)) return;
+  const bool is_there = find_link(kernel.links, wall.names.bridge).has_value();
+  if (record.bridge && is_there) return;
   if (!record.bridge) {
     nft::Batch batch;
     build_port_wall(batch, wall);
     kernel.tables.commit(batch);
   }
-  if (!kernel.lookup.find(wall.names.bridge)) {
+  if (!is_there) {
     RouteMessages messages;
     messages.create_bridge(wall.names.bridge, kHostMac);
     messages.send(kernel.links);
   }
-  const Link bridge = kernel.lookup.open(wall.names.bridge);
+  const LinkName bridge = open_link(kernel.links, wall.names.bridge);
   RouteMessages messages;
-  messages.set_no_link_local({bridge.index(), bridge.name()});
-  messages.set_up({bridge.index(), bridge.name()});
+  messages.set_no_link_local(bridge);
+  messages.set_up(bridge);
   messages.send(kernel.links);
-  open_to_loopback({bridge.index(), bridge.name()}, kernel.links);
+  open_to_loopback(bridge, kernel.links);
   record.bridge = true;
   book.write_host(record);
 }
@@ -349,7 +352,7 @@ void take_down_host(AddressBook& book, const HostNetwork& host, Conversations& k
   book.write_host(*record);
   const HostNames names = names_of(host);
   restore(record->settings);
-  remove_links(names, kernel);
+  remove_links(names);
   nft::Batch batch;
   // Added first, so that there is something to remove.
   for (const nft::Table& table : {names.filter(), names.ports()}) batch.add(table).remove(table);

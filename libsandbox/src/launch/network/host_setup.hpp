@@ -12,7 +12,6 @@
 #include "launch/network/address_book.hpp"
 #include "launch/network/tenant.hpp"
 #include "launch/network/wall.hpp"
-#include "sbx/link.hpp"
 #include "sbx/network.hpp"
 #include "sbx/nftables.hpp"
 
@@ -20,8 +19,9 @@ namespace sbx::detail {
 
 /// The conversations with the kernel that a change of the host's network takes.
 struct Conversations {
+  Conversations() { require_libnl(); }  // before anything is changed
+
   NetlinkSocket links{NETLINK_ROUTE};
-  Rtnetlink lookup;
   nft::Nftables tables;
   ConnectionTracking tracking;
 };

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/network/resolver.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
-#include <fstream>
+#include <array>
 #include <iterator>
 #include <optional>
-#include <sstream>
 #include <stdexcept>
+#include <string_view>
+
+#include "sbx/fd.hpp"
 
 namespace sbx::detail {
 namespace {
@@ -15,11 +20,32 @@ namespace {
 constexpr const char* kUpstream = "/run/systemd/resolve/resolv.conf";
 constexpr std::size_t kLargest = std::size_t{64} << 10;
 
+/// Empty when it is not there. By hand, as the next: each start reads these files, and streams take
+/// as long for it as the kernel does for a route.
 std::string text_of(const char* path) {
-  std::ifstream file(path);
-  std::string text(std::istreambuf_iterator<char>(file), {});
-  text.resize(std::min(text.size(), kLargest));
+  const UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
+  std::string text;
+  std::array<char, 4096> bytes{};
+  while (fd && text.size() < kLargest) {
+    const ssize_t size = ::read(fd.get(), bytes.data(), bytes.size());
+    if (size <= 0) break;
+    text.append(bytes.data(), static_cast<std::size_t>(size));
+  }
   return text;
+}
+
+/// Cuts the first word, or the first line, off `text`.
+std::string_view take(std::string_view& text, std::string_view ends) {
+  const std::size_t end = std::min(text.find_first_of(ends), text.size());
+  const std::string_view taken = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return taken;
+}
+
+std::string_view take_word(std::string_view& line) {
+  constexpr std::string_view kBlanks = " \t\r\v\f";
+  line.remove_prefix(std::min(line.find_first_not_of(kBlanks), line.size()));
+  return take(line, kBlanks);
 }
 
 std::optional<IpAddress> parse(const std::string& text) {
@@ -36,17 +62,17 @@ struct Settings {
   std::string others;
 };
 
-Settings parse_settings(const std::string& text) {
+Settings parse_settings(std::string_view text) {
   Settings settings;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream words(line);
-    std::string word;
-    if (!(words >> word) || word[0] == '#' || word[0] == ';') continue;
+  while (!text.empty()) {
+    const std::string_view line = take(text, "\n");
+    std::string_view rest = line;
+    const std::string_view word = take_word(rest);
+    if (word.empty() || word[0] == '#' || word[0] == ';') continue;
     if (word != "nameserver") {
-      settings.others += line + "\n";
-    } else if (words >> word) {
-      if (const auto address = parse(word)) settings.servers.push_back(*address);
+      settings.others.append(line).append("\n");
+    } else if (const auto address = parse(std::string(take_word(rest)))) {
+      settings.servers.push_back(*address);
     }
   }
   return settings;
