@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "network/attacker.hpp"
@@ -128,8 +129,6 @@ TEST_CASE("the host's services are out of reach by every address that it has") {
 
 TEST_CASE("a flood of connections takes no more places than were granted") {
   SBX_REQUIRE_ROOT();
-  Network ten;
-  ten.connections_max = 10;
 
   for (const auto mode : kModes) {
     CAPTURE(static_cast<int>(mode));
@@ -256,11 +255,11 @@ TEST_CASE("a tenant's ICMP tells nobody anything about connections of others") {
     const Bytes nothing(4, '\0');
     const Bytes of_host = udp("10.9.8.1", Hosts::kInner4, 5432, "query", {}, port_of(client));
     const Bytes of_victim = udp(field.victim.ipv4(), Hosts::kInternet4, 9, "forged", {}, 4321);
-    for (const auto& [type, code] : {std::pair<int, int>{3, 3}, {3, 4}, {5, 1}, {11, 0}, {12, 0}}) {
+    for (const auto& kind : {std::pair<int, int>{3, 3}, {3, 4}, {5, 1}, {11, 0}, {12, 0}}) {
       const auto lie = [&](const std::string& to, const Bytes& about) {
-        const Bytes gateway = type == 5 ? address_bytes(attacker.ipv4()) : nothing;
-        attacker.send(icmp(attacker.ipv4(), to, static_cast<std::uint8_t>(type),
-                           static_cast<std::uint8_t>(code), gateway + about));
+        const Bytes gateway = kind.first == 5 ? address_bytes(attacker.ipv4()) : nothing;
+        attacker.send(icmp(attacker.ipv4(), to, static_cast<std::uint8_t>(kind.first),
+                           static_cast<std::uint8_t>(kind.second), gateway + about));
       };
       lie("10.9.8.1", of_host);
       lie(field.victim.ipv4(), of_victim);
