@@ -14,6 +14,7 @@
 
 #include "sbx/nftables.hpp"
 #include "support/command.hpp"
+#include "support/process.hpp"
 
 namespace sbx::test {
 namespace {
@@ -214,6 +215,10 @@ std::string Hosts::inventory() const {
     if (std::filesystem::exists(directory() / "run/.network")) text += "a book\n";
     return text;
   });
+}
+
+bool Hosts::comes_to(const std::string& wanted) const {
+  return wait_until([&] { return inventory() == wanted; });
 }
 
 std::string address_of(const Sandbox& sandbox, IpFamily family) {

@@ -79,6 +79,9 @@ class Hosts {
   /// What there is on the host, in words: links, addresses, routes, neighbours, tables, settings.
   [[nodiscard]] std::string inventory() const;
 
+  /// Waits until inventory() is that: links go a moment after the namespace that they lead to.
+  [[nodiscard]] bool comes_to(const std::string& inventory) const;
+
  private:
   TempDir directory_;
 };

@@ -62,8 +62,7 @@ TEST_CASE("after the last sandbox the host's network is as it was") {
       const Sandbox two = hosts.start(hosts.network(mode), "sleep 1d");
       CHECK(hosts.inventory() != before);
     }
-    sbx::test::wait_until([&] { return hosts.inventory() == before; });
-    CHECK(hosts.inventory() == before);
+    CHECK(hosts.comes_to(before));
   }
 }
 
@@ -135,8 +134,7 @@ TEST_CASE("what a killed owner leaves is removed by the next start") {
 
     // The sandbox may need a moment to notice the end of its owner.
     CHECK(sbx::test::wait_until([&] { return starts(hosts, network); }));
-    sbx::test::wait_until([&] { return hosts.inventory() == before; });
-    CHECK(hosts.inventory() == before);
+    CHECK(hosts.comes_to(before));
   }
 }
 

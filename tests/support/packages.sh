@@ -15,7 +15,8 @@ build_packages=(
 test_packages=(
   "${build_packages[@]}"
   clang-14 clang-format cmake doctest-dev g++-12 libclang-rt-14-dev libstdc++-12-dev
-  passt uidmap bash-completion zsh fish patch
+  passt uidmap bash-completion zsh fish patch iproute2 nftables
+  beanstalkd memcached redis-server
 )
 
 # What tests/bench measures beside sbx-run.

@@ -101,8 +101,10 @@ auto parse_file(const UniqueFd& directory, const std::string& name, Parse parse)
   try {
     return parse(*text);
   } catch (const std::exception&) {
-    throw SystemError(EBADMSG,
-                      fmt::format("cannot read '{}' in the book of addresses", printable(name)),
+    std::error_code unknown;
+    const fs::path place =
+        fs::read_symlink("/proc/self/fd/" + std::to_string(directory.get()), unknown) / name;
+    throw SystemError(EBADMSG, fmt::format("cannot read '{}'", printable(place.native())),
                       "it is damaged: remove it");
   }
 }
@@ -299,13 +301,19 @@ void AddressBook::enter(Tenant& tenant, const Pools& pools) {
 }
 
 void AddressBook::leave(const Tenant& tenant, const NetworkUsage& usage) {
-  if (!tenant.network.name.empty()) {
-    if (auto record = name(tenant.network.name); record && record->slot == tenant.slot) {
+  const std::string& name = tenant.network.name;
+  const std::string file = std::to_string(tenant.slot);
+  try {
+    auto record = name.empty() ? std::nullopt : this->name(name);
+    if (record && record->slot == tenant.slot) {
       record->usage = add(record->usage, usage);
-      write_file(names_, tenant.network.name, to_json(*record));
+      write_file(names_, name, to_json(*record));
     }
+  } catch (const SystemError&) {
+    remove_file(entries_, file);  // on a full disk it is only the counts that are lost
+    throw;
   }
-  remove_file(entries_, std::to_string(tenant.slot));
+  remove_file(entries_, file);
 }
 
 std::optional<Tenant> AddressBook::tenant(Slot slot) const {

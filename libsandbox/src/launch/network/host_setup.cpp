@@ -341,6 +341,9 @@ void rebuild_walls(AddressBook& book, const HostNetwork& host, const HostRecord&
   admit_name_servers(batch, wall, servers);
   for (const Tenant& tenant : book.tenants()) admit(batch, wall, tenant);
   kernel.tables.commit(batch);
+  // After a restart of the machine all the rest is missing, too.
+  for (const ChangedSetting& each : record.settings) write_setting(each.path, each.now);
+  add_gateway(record.pools, kernel);
 }
 
 void take_down_host(AddressBook& book, const HostNetwork& host, Conversations& kernel) {

@@ -108,6 +108,24 @@ void build_sets(Builder& wall) {
   }
 }
 
+/// The questions that the host's name servers answer; and those to one on its loopback, which were
+/// asked at resolver_address().
+std::vector<Rule> questions() {
+  std::vector<Rule> rules;
+  for (const std::uint8_t protocol : {IPPROTO_UDP, IPPROTO_TCP}) {
+    const auto question = Rule()
+                              .equals(Field::kProtocol, byte_value(protocol))
+                              .equals(Field::kDestinationPort, port_value(kDomain));
+    for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
+      rules.push_back(Rule(question).in({each->destination}, each->name_servers.name));
+    }
+    rules.push_back(Rule(question)
+                        .within(Field::kDestination4, IpPrefix::parse("127.0.0.0/8"))
+                        .has_any(Field::kStatus, nft::kDestinationTranslated));
+  }
+  return rules;
+}
+
 /// Where a sandbox may connect to: what it goes on to from its own rules, or if it has none.
 void build_policies(Builder& wall) {
   for (const char* chain : {kRefusedChain, kInternetChain, kStandardLimitChain}) wall.chain(chain);
@@ -116,14 +134,8 @@ void build_policies(Builder& wall) {
   wall.rule(kRefusedChain, Rule().equals(Field::kProtocol, byte_value(IPPROTO_TCP)).reset());
   wall.rule(kRefusedChain, Rule().reject());
 
+  for (Rule& question : questions()) wall.rule(kInternetChain, question.accept());
   for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
-    for (const std::uint8_t protocol : {IPPROTO_UDP, IPPROTO_TCP}) {
-      wall.rule(kInternetChain, Rule()
-                                    .equals(Field::kProtocol, byte_value(protocol))
-                                    .equals(Field::kDestinationPort, port_value(kDomain))
-                                    .in({each->destination}, each->name_servers.name)
-                                    .accept());
-    }
     wall.rule(kInternetChain,
               Rule().in({each->destination}, each->private_blocks.name).go_to(kRefusedChain));
   }
@@ -194,11 +206,13 @@ void build_forward(Builder& wall, const std::string& prefix) {
   }
 
   wall.rule("from_sandbox", Rule().jump("known"));
-  wall.rule("from_sandbox", Rule().starts_with(Field::kOutputName, prefix).go_to("near"));
+  // Another sandbox: its published ports, which all may reach, and what is allowed by its address.
+  const auto to_another = Rule().starts_with(Field::kOutputName, prefix);
+  wall.rule("from_sandbox",
+            Rule(to_another).has_any(Field::kStatus, nft::kDestinationTranslated).accept());
+  wall.rule("from_sandbox", Rule(to_another).go_to("near"));
   wall.rule("from_sandbox", Rule().go_to("far"));
 
-  // Another sandbox: its published ports, which all may reach, and what is allowed by its address.
-  wall.rule("near", Rule().has_any(Field::kStatus, nft::kDestinationTranslated).accept());
   for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
     wall.rule("near", Rule().verdict_map({each->source}, each->exact.name));
     wall.rule("far", Rule().verdict_map({each->source}, each->policies.name));
@@ -216,6 +230,7 @@ void build_host(Builder& wall, const std::string& prefix) {
   wall.base("input", ChainType::kFilter, Hook::kInput, kFilter);
   wall.rule("input", Rule().starts_otherwise(Field::kInputName, prefix).accept());
   wall.rule("input", Rule().jump("known"));
+  for (Rule& question : questions()) wall.rule("input", question.go_to("far"));
   wall.rule("input", Rule().go_to("near"));
 
   wall.base("output", ChainType::kFilter, Hook::kOutput, kFilter);
