@@ -82,7 +82,7 @@ void require_report(const Event& event) {
   require(*report.io_read_bytes / 512 == event.read_blocks ||
               *report.io_read_bytes / 512 == UINT64_MAX / 512,
           "more input does not become less");
-  const std::string line = tools::report_json("name", report, std::nullopt);
+  const std::string line = tools::report_json("name", report);
   require(nlohmann::json::accept(line), "a report is JSON", line);
 }
 

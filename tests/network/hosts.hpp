@@ -64,8 +64,8 @@ class Hosts {
   [[nodiscard]] static Spec spec(const Network& network, const std::string& script);
 
   /// Starts it on the host.
-  [[nodiscard]] Sandbox start(const Network& network, const std::string& script) const;
-  [[nodiscard]] Sandbox start(const Spec& spec) const;
+  Sandbox start(const Network& network, const std::string& script) const;
+  Sandbox start(const Spec& spec) const;
 
   /// Runs it there to its end: what it has written to standard output.
   [[nodiscard]] std::string say(const Network& network, const std::string& script) const;
