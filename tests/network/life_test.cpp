@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <future>
 #include <set>
 #include <string>
 #include <vector>
@@ -83,6 +84,33 @@ TEST_CASE("no two sandboxes have one address") {
   }
 
   CHECK(addresses.size() == 40);
+}
+
+TEST_CASE("sandboxes that start and end at once do not get into each other's way") {
+  SBX_REQUIRE_ROOT();
+  constexpr int kThreads = 6;
+  constexpr int kStarts = 5;
+  const Hosts hosts;
+  const std::string before = hosts.inventory();
+  const auto start_some = [&hosts](int thread) {
+    int good = 0;
+    for (int i = 0; i < kStarts; ++i) {
+      const auto mode = kModes[(thread + i) % 2];
+      const std::string name = thread % 2 == 0 ? "" : "tenant-" + std::to_string(thread);
+      if (hosts.say(hosts.network(mode, name), "echo up") == "up\n") ++good;
+    }
+    return good;
+  };
+
+  std::vector<std::future<int>> threads;
+  for (int thread = 0; thread < kThreads; ++thread) {
+    threads.push_back(std::async(std::launch::async, start_some, thread));
+  }
+  int good = 0;
+  for (std::future<int>& thread : threads) good += thread.get();
+
+  CHECK(good == kThreads * kStarts);
+  CHECK(hosts.comes_to(before));
 }
 
 TEST_CASE("who comes back under a name has the same address") {
@@ -175,6 +203,28 @@ TEST_CASE("somebody else's flush of the firewall is noticed by the next start") 
   });
 
   CHECK(hosts.say(hosts.network(), reach(Hosts::kInternet4, 80)) == "reached\n");
+}
+
+TEST_CASE("another firewall that drops what it does not know is told of") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  CHECK(hosts.start(hosts.network(), "true").network_warnings().empty());
+  hosts.host.run([] {
+    const sbx::nft::Table table{sbx::nft::Family::kIpv4, "filter"};
+    sbx::nft::Batch batch;
+    batch.add(table).add(
+        table, sbx::nft::Chain{
+                   .name = "FORWARD",
+                   .base = sbx::nft::BaseChain{.hook = sbx::nft::Hook::kForward, .drops = true}});
+    sbx::nft::Nftables().commit(batch);
+  });
+
+  const auto warnings = hosts.start(hosts.network(), "true").network_warnings();
+
+  REQUIRE(warnings.size() == 1);
+  CHECK(
+      warnings[0].starts_with("the chain 'FORWARD' of the table 'ip filter' drops what it does "
+                              "not know: let it accept"));
 }
 
 TEST_CASE("a pool that is used up is told") {

@@ -24,6 +24,16 @@ using sbx::detail::printable;
 using sbx::detail::throw_errno;
 
 constexpr std::size_t kLongestName = 64;
+constexpr const char* kRunDirectory = "/run/sandbox";
+
+/// The one that the command line or the environment names.
+std::optional<std::filesystem::path> told_directory(const std::string& given,
+                                                    const char* variable) {
+  if (!given.empty()) return std::filesystem::absolute(given);
+  const char* configured = std::getenv(variable);
+  if (configured == nullptr || *configured == '\0') return std::nullopt;
+  return std::filesystem::absolute(configured);
+}
 
 /// Makes the run directory, or makes sure that an old one is the caller's alone.
 UniqueFd open_run_directory(const std::filesystem::path& path) {
@@ -83,21 +93,20 @@ void sweep(const std::filesystem::path& run_directory, const std::filesystem::pa
 }  // namespace
 
 std::filesystem::path run_directory(const std::string& given) {
-  if (!given.empty()) return std::filesystem::absolute(given);
-  const char* configured = std::getenv("SBX_RUN_DIR");
-  if (configured != nullptr && *configured != '\0') return std::filesystem::absolute(configured);
-  if (::geteuid() == 0) return "/run/sandbox";
+  if (const auto told = told_directory(given, "SBX_RUN_DIR")) return *told;
+  if (::geteuid() == 0) return kRunDirectory;
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
   if (runtime != nullptr && *runtime != '\0') return std::filesystem::path(runtime) / "sandbox";
   throw std::invalid_argument(
       "there is no directory for a named sandbox: set XDG_RUNTIME_DIR, SBX_RUN_DIR or --run-dir");
 }
 
+std::filesystem::path network_directory(const std::string& given) {
+  return told_directory(given, "SBX_RUN_DIR").value_or(kRunDirectory);
+}
+
 std::filesystem::path state_directory(const std::string& given) {
-  if (!given.empty()) return std::filesystem::absolute(given);
-  const char* configured = std::getenv("SBX_STATE_DIR");
-  if (configured != nullptr && *configured != '\0') return std::filesystem::absolute(configured);
-  return "/var/lib/sandbox";
+  return told_directory(given, "SBX_STATE_DIR").value_or("/var/lib/sandbox");
 }
 
 void require_name(const std::string& name) {

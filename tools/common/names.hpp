@@ -15,6 +15,9 @@ namespace tools {
 /// there is none.
 std::filesystem::path run_directory(const std::string& given);
 
+/// The same for networks of the host's, which root alone makes: /run/sandbox for others, too.
+std::filesystem::path network_directory(const std::string& given);
+
 /// The directory of what must survive a reboot: `given` (--state-dir), or else SBX_STATE_DIR, or
 /// else /var/lib/sandbox.
 std::filesystem::path state_directory(const std::string& given);

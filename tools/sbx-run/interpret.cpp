@@ -317,7 +317,7 @@ void interpret_network(const Arguments& arguments, Options& options) {
     network.rate_bits_per_second = *rate;
   }
   if (!options.name.empty()) network.name = options.name;
-  network.host.run_directory = tools::run_directory(arguments.run_dir);
+  network.host.run_directory = tools::network_directory(arguments.run_dir);
   network.host.state_directory = tools::state_directory(arguments.state_dir);
 }
 

@@ -17,7 +17,7 @@
 enum { NAME = IFNAMSIZ, MAC = 8, REGISTER = 4 };
 
 struct key {
-  uint8_t bytes[NAME + MAC + 16];
+  uint8_t bytes[NAME + MAC + 16]; /* or two addresses */
   size_t size;
 };
 
@@ -49,21 +49,29 @@ static struct key link_key(const char* link) {
   return key;
 }
 
-static void put_verdict(struct messages* all, const char* chain) {
+/* Where an element of a verdict map leads to; without a chain it is one of a set. */
+struct verdict {
+  const char* chain;
+  int32_t code; /* NFT_GOTO or NFT_JUMP */
+};
+
+static const struct verdict kNone = {NULL, 0};
+
+static void put_verdict(struct messages* all, struct verdict to) {
   struct nlattr* data = open_nest(all, NFTA_SET_ELEM_DATA);
   struct nlattr* verdict = open_nest(all, NFTA_DATA_VERDICT);
-  put_number(all, NFTA_VERDICT_CODE, htonl((uint32_t)NFT_GOTO));
-  put_text(all, NFTA_VERDICT_CHAIN, chain);
+  put_number(all, NFTA_VERDICT_CODE, htonl((uint32_t)to.code));
+  put_text(all, NFTA_VERDICT_CHAIN, to.chain);
   close_nest(all, verdict);
   close_nest(all, data);
 }
 
-static void put_element(struct messages* all, const struct key* key, const char* chain) {
+static void put_element(struct messages* all, const struct key* key, struct verdict to) {
   struct nlattr* element = open_nest(all, NFTA_LIST_ELEM);
   struct nlattr* value = open_nest(all, NFTA_SET_ELEM_KEY);
   put(all, NFTA_DATA_VALUE, key->bytes, key->size);
   close_nest(all, value);
-  if (chain) put_verdict(all, chain);
+  if (to.chain) put_verdict(all, to);
   close_nest(all, element);
 }
 
@@ -76,7 +84,7 @@ struct change {
 };
 
 static void change(const struct change* how, const char* set, const struct key* keys, size_t count,
-                   const char* chain) {
+                   struct verdict to) {
   const struct nfgenmsg header = {.nfgen_family = how->family, .version = NFNETLINK_V0};
   const int adds = how->type == NFT_MSG_NEWSETELEM;
   begin(how->all, (NFNL_SUBSYS_NFTABLES << 8) | how->type, adds ? NLM_F_CREATE : 0, &header,
@@ -84,7 +92,7 @@ static void change(const struct change* how, const char* set, const struct key* 
   put_text(how->all, NFTA_SET_ELEM_LIST_TABLE, how->table);
   put_text(how->all, NFTA_SET_ELEM_LIST_SET, set);
   struct nlattr* list = open_nest(how->all, NFTA_SET_ELEM_LIST_ELEMENTS);
-  for (size_t i = 0; i < count; ++i) put_element(how->all, keys + i, adds ? chain : NULL);
+  for (size_t i = 0; i < count; ++i) put_element(how->all, keys + i, adds ? to : kNone);
   close_nest(how->all, list);
 }
 
@@ -95,16 +103,26 @@ static void change_counters(const struct change* how, const char* sent, const ch
     keys[direction] = address_key(address, size);
     extend(&keys[direction], &direction, 1);
   }
-  change(how, sent, keys, 2, NULL);
-  change(how, received, keys, 2, NULL);
+  change(how, sent, keys, 2, kNone);
+  change(how, received, keys, 2, kNone);
 }
 
 static void change_pins(const struct change* how, const struct floor_network* sandbox,
                         const char* name) {
   const struct key four = pin_of(name, sandbox->mac, sandbox->ipv4, 4);
   const struct key six = pin_of(name, sandbox->mac, sandbox->ipv6, 16);
-  change(how, "pins4", &four, 1, NULL);
-  change(how, "pins6", &six, 1, NULL);
+  change(how, "pins4", &four, 1, kNone);
+  change(how, "pins6", &six, 1, kNone);
+}
+
+/* Whose connections these are: the address, twice. */
+static void change_own(const struct change* how, const struct floor_network* sandbox) {
+  struct key four = address_key(sandbox->ipv4, 4);
+  struct key six = address_key(sandbox->ipv6, 16);
+  extend(&four, sandbox->ipv4, 4);
+  extend(&six, sandbox->ipv6, 16);
+  change(how, "own4", &four, 1, kNone);
+  change(how, "own6", &six, 1, kNone);
 }
 
 static void change_all(struct messages* all, const struct floor_network* sandbox, int type) {
@@ -114,12 +132,17 @@ static void change_all(struct messages* all, const struct floor_network* sandbox
   const struct key six = address_key(sandbox->ipv6, 16);
   const struct key link = link_key(sandbox->link);
   change_pins(&filter, sandbox, sandbox->entry);
-  change(&filter, "policies4", &four, 1, "standard");
-  change(&filter, "policies6", &six, 1, "standard");
+  const struct verdict policy = {"internet", NFT_GOTO};
+  const struct verdict limit = {"standard_limit", NFT_JUMP};
+  change(&filter, "policies4", &four, 1, policy);
+  change(&filter, "policies6", &six, 1, policy);
+  change(&filter, "limits4", &four, 1, limit);
+  change(&filter, "limits6", &six, 1, limit);
+  change_own(&filter, sandbox);
   change_counters(&filter, "sent4", "received4", sandbox->ipv4, 4);
   change_counters(&filter, "sent6", "received6", sandbox->ipv6, 16);
   if (sandbox->bridge != 0) change_pins(&ports, sandbox, sandbox->link);
-  change(sandbox->bridge != 0 ? &ports : &filter, "forged", &link, 1, NULL);
+  change(sandbox->bridge != 0 ? &ports : &filter, "forged", &link, 1, kNone);
 }
 
 static void mark(struct messages* all, int type) {
@@ -151,7 +174,7 @@ int floor_elements_remove(const struct floor_network* sandbox) {
   const struct key link = link_key(sandbox->link);
   change_counters(&filter, "sent4", "received4", sandbox->ipv4, 4);
   change_counters(&filter, "sent6", "received6", sandbox->ipv6, 16);
-  change(sandbox->bridge != 0 ? &ports : &filter, "forged", &link, 1, NULL);
+  change(sandbox->bridge != 0 ? &ports : &filter, "forged", &link, 1, kNone);
   int result = send_all(&all, tables, 0);
   if (result == 0) result = send_batch(sandbox, NFT_MSG_DELSETELEM, tables);
   close(tables);
