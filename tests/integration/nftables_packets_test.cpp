@@ -17,7 +17,7 @@
 using sbx::IpAddress;
 using sbx::IpFamily;
 using sbx::IpPrefix;
-using sbx::test::Datagrams;
+using sbx::test::LocalDatagrams;
 using namespace sbx::nft;
 
 namespace {
@@ -37,8 +37,8 @@ Value address(const std::string& text) { return Value(IpAddress::parse(text)); }
 struct Network {
   sbx::Namespace network = sbx::test::loopback_network();
   Nftables nftables{network};
-  Datagrams here{network, "127.0.0.1", 6000};
-  Datagrams there{network, "127.0.0.1", kPort};
+  LocalDatagrams here{network, "127.0.0.1", 6000};
+  LocalDatagrams there{network, "127.0.0.1", kPort};
 
   Network() { nftables.commit(Batch().add(kTable).add(kTable, kOutput)); }
 
@@ -124,11 +124,11 @@ TEST_CASE("nftables: a chain at the input sees what comes") {
 TEST_CASE("nftables: a counter counts packets and the bytes of the network layer") {
   SBX_REQUIRE_ROOT();
   Network own;
-  const Datagrams here6(own.network, "::1", 6000);
+  const LocalDatagrams here6(own.network, "::1", 6000);
   own.count_by("four", Rule().equals(Field::kSource4, address("127.0.0.1")));
   own.count_by("six", Rule().equals(Field::kDestination6, address("::1")));
   own.count_by("both", Rule().equals(Field::kProtocol, udp()));
-  const Datagrams there6(own.network, "::1", kPort);
+  const LocalDatagrams there6(own.network, "::1", kPort);
 
   CHECK(own.here.send_many(3, "127.0.0.1", kPort) == 3);
   CHECK(here6.send_many(2, "::1", kPort) == 2);
@@ -166,7 +166,7 @@ TEST_CASE("nftables: blocks of addresses are told apart at every length") {
 TEST_CASE("nftables: blocks of IPv6 addresses hold for no IPv4 packet") {
   SBX_REQUIRE_ROOT();
   Network own;
-  const Datagrams here6(own.network, "::1", 6000);
+  const LocalDatagrams here6(own.network, "::1", 6000);
   own.count_by("within", Rule().within(Field::kDestination6, IpPrefix::parse("::/13")));
   own.count_by("outside", Rule().outside(Field::kDestination6, IpPrefix::parse("fe80::/10")));
   own.count_by("outside four", Rule().outside(Field::kSource4, IpPrefix::parse("10.0.0.0/8")));
@@ -277,7 +277,7 @@ TEST_CASE("nftables: a set can hold protocols with their types of ICMP") {
 TEST_CASE("nftables: in a concatenation long fields have their place, too") {
   SBX_REQUIRE_ROOT();
   Network own;
-  const Datagrams here6(own.network, "::1", 6000);
+  const LocalDatagrams here6(own.network, "::1", 6000);
   const Set set{.name = "set", .key = {Type::kIpv6, Type::kInterfaceName, Type::kPort}};
   const auto key = address("::1").add_name("lo").add_port(kPort);
   own.commit(
@@ -481,8 +481,8 @@ TEST_CASE("nftables: no more connections pass than a rule allows") {
   SBX_REQUIRE_ROOT();
   Network own;
   const Set set{.name = "connections", .key = {Type::kPort}, .dynamic = true, .max_size = 100};
-  const Datagrams second(own.network, "127.0.0.1", 6001);
-  const Datagrams third(own.network, "127.0.0.1", 6002);
+  const LocalDatagrams second(own.network, "127.0.0.1", 6001);
+  const LocalDatagrams third(own.network, "127.0.0.1", 6002);
   own.commit(Batch()
                  .add(kTable, set)
                  .add(kTable, "out",
@@ -521,7 +521,7 @@ TEST_CASE("nftables: what comes faster than a rate of packets is told apart") {
 TEST_CASE("nftables: who is rejected is told so") {
   SBX_REQUIRE_ROOT();
   Network own;
-  const Datagrams here6(own.network, "::1", 6000);
+  const LocalDatagrams here6(own.network, "::1", 6000);
   own.commit(Batch()
                  .add(kTable, Chain{"in", BaseChain{.hook = Hook::kInput}})
                  .add(kTable, "in", Rule().equals(Field::kProtocol, udp()).reject()));
@@ -554,8 +554,8 @@ TEST_CASE("nftables: destinations are translated, to another port, too") {
 TEST_CASE("nftables: destinations are translated by a map of addresses and ports") {
   SBX_REQUIRE_ROOT();
   Network own;
-  const Datagrams here6(own.network, "::1", 6000);
-  const Datagrams there6(own.network, "::1", kPort);
+  const LocalDatagrams here6(own.network, "::1", 6000);
+  const LocalDatagrams there6(own.network, "::1", kPort);
   const Set four{.name = "four", .key = {Type::kPort}, .data = {Type::kIpv4, Type::kPort}};
   const Set six{.name = "six", .key = {Type::kPort}, .data = {Type::kIpv6, Type::kPort}};
   const Chain nat{"nat",
@@ -602,7 +602,7 @@ TEST_CASE("nftables: destinations are translated by a map of addresses alone") {
 TEST_CASE("nftables: sources are translated, to a given address or that of the interface") {
   SBX_REQUIRE_ROOT();
   Network own;
-  const Datagrams given(own.network, "127.0.0.1", kOther);
+  const LocalDatagrams given(own.network, "127.0.0.1", kOther);
   const Chain nat{"nat",
                   BaseChain{.type = ChainType::kNat, .hook = Hook::kPostrouting, .priority = 100}};
   own.commit(

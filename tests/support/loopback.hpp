@@ -40,8 +40,8 @@ inline Namespace loopback_network() {
 }
 
 /// An address and a port as system calls have them.
-struct SocketAddress {
-  SocketAddress(const std::string& address, std::uint16_t port) {
+struct LocalAddress {
+  LocalAddress(const std::string& address, std::uint16_t port) {
     const auto ip = IpAddress::parse(address);
     if (ip.family() == IpFamily::kIpv4) {
       in.sin_family = AF_INET;
@@ -63,10 +63,10 @@ struct SocketAddress {
 };
 
 /// A datagram socket at an address of a network.
-class Datagrams {
+class LocalDatagrams {
  public:
-  Datagrams(const Namespace& network, const std::string& address, std::uint16_t port) {
-    const SocketAddress own(address, port);
+  LocalDatagrams(const Namespace& network, const std::string& address, std::uint16_t port) {
+    const LocalAddress own(address, port);
     fd_ = network.run(
         [&] { return UniqueFd(::socket(own.get()->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0)); });
     if (::bind(fd_.get(), own.get(), sizeof(sockaddr_in6)) < 0) {
@@ -77,7 +77,7 @@ class Datagrams {
   /// 0, or the errno: EPERM when a chain at the output drops it.
   [[nodiscard]] int send(const std::string& address, std::uint16_t port,
                          const std::string& text = "0123456789") const {
-    const SocketAddress to(address, port);
+    const LocalAddress to(address, port);
     const auto sent =
         ::sendto(fd_.get(), text.data(), text.size(), 0, to.get(), sizeof(sockaddr_in6));
     return sent < 0 ? errno : 0;
@@ -111,7 +111,7 @@ class Datagrams {
   }
 
   void connect(const std::string& address, std::uint16_t port) const {
-    const SocketAddress to(address, port);
+    const LocalAddress to(address, port);
     if (::connect(fd_.get(), to.get(), sizeof(sockaddr_in6)) < 0) {
       throw std::runtime_error("cannot connect to " + address);
     }
@@ -142,7 +142,7 @@ inline int send_icmp(const Namespace& network, const std::string& address, std::
       [] { return UniqueFd(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP)); });
   const std::uint8_t message[8] = {type, 0, static_cast<std::uint8_t>(checksum >> 8),
                                    static_cast<std::uint8_t>(checksum)};
-  const SocketAddress to(address, 0);
+  const LocalAddress to(address, 0);
   const auto sent = ::sendto(fd.get(), message, sizeof message, 0, to.get(), sizeof(sockaddr_in6));
   return sent < 0 ? errno : 0;
 }
