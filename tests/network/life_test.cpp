@@ -263,6 +263,12 @@ TEST_CASE("pools that cannot be used are refused, and nothing is left") {
                        "cannot give addresses of '10.213.0.0/30' away: Invalid argument; a pool "
                        "is an IPv4 block from /8 to /24",
                        SystemError);
+  network.host.ipv4_pool = IpPrefix::parse("127.0.0.0/16");
+  CHECK_THROWS_WITH_AS(hosts.start(network, "true"),
+                       "cannot give addresses of '127.0.0.0/16' away: Invalid argument; "
+                       "'127.0.0.0/8' is for special purposes",
+                       SystemError);
+  CHECK(hosts.comes_to(before));
   network.host.ipv4_pool = IpPrefix::parse("10.213.0.0/16");
   const Sandbox sandbox = hosts.start(network, "sleep 1d");
   network.host.ipv4_pool = IpPrefix::parse("10.214.0.0/16");

@@ -34,6 +34,10 @@ constexpr unsigned kLastChoice = 253;
 constexpr const char* kOtherChoices[] = {"198.18.0.0/16", "198.19.0.0/16", "172.31.0.0/16",
                                          "192.168.0.0/16"};
 
+// Loopback, link-local, several's and reserved: no host beside others can have such an address.
+constexpr const char* kSpecialBlocks[] = {
+    "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/8", "fe80::/10", "ff00::/8"};
+
 /// Empty when it is not there.
 std::string read_setting(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -138,6 +142,10 @@ void check_pool(const IpPrefix& pool, IpFamily family, unsigned shortest, unsign
     throw SystemError(EINVAL, attempt,
                       fmt::format("a pool is an {} block from /{} to /{}",
                                   family == IpFamily::kIpv4 ? "IPv4" : "IPv6", shortest, longest));
+  }
+  for (const char* special : kSpecialBlocks) {
+    if (!pool.overlaps(IpPrefix::parse(special))) continue;
+    throw SystemError(EINVAL, attempt, fmt::format("'{}' is for special purposes", special));
   }
   for (const IpPrefix& other : taken) {
     if (!pool.overlaps(other)) continue;
@@ -348,7 +356,8 @@ void rebuild_walls(AddressBook& book, const HostNetwork& host, const HostRecord&
 
 void take_down_host(AddressBook& book, const HostNetwork& host, Conversations& kernel) {
   auto record = book.host();
-  if (!record || !book.is_empty()) return;
+  if (!book.is_empty()) return;
+  if (!record) return book.tidy();  // it has not come to that
   // Who is killed here leaves something to be set up again.
   record->ready = record->bridge = false;
   record->name_servers.clear();

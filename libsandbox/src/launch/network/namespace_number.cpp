@@ -2,6 +2,7 @@
 #include "launch/network/namespace_number.hpp"
 
 #include <time.h>
+
 #include <limits>
 
 #include "kernel/netlink/route_messages.hpp"
