@@ -144,8 +144,7 @@ std::pair<double, double> load(const Walled& walled, int count) {
       admit(batch, wall,
             {.slot = kFirstLoaded + static_cast<detail::Slot>(i),
              .network = walled.place.network(Mode::kRouted),
-             .pid = -1,
-             .inode = 0});
+             .released = {}});
     }
     written = microseconds_since(start);
     nft::Nftables().commit(batch);

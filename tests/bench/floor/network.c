@@ -156,10 +156,13 @@ static int wake(const struct floor_network* sandbox, int socket) {
   return send_all(&all, socket, 0);
 }
 
-int floor_network_join(const struct floor_network* sandbox) {
+int floor_network_enter(const struct floor_network* sandbox) {
+  return floor_elements_add(sandbox);
+}
+
+int floor_network_connect(const struct floor_network* sandbox) {
   const int routes = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  int result = floor_elements_add(sandbox);
-  if (result == 0) result = join_outside(sandbox, routes);
+  int result = join_outside(sandbox, routes);
   if (result == 0) result = join_inside(sandbox);
   if (result == 0) result = wake(sandbox, routes);
   close(routes);

@@ -27,8 +27,11 @@ struct floor_network {
   int socket; /* of NETLINK_ROUTE, in there */
 };
 
-/* Makes it. Returns 0; -1 with errno when the kernel refuses something. */
-int floor_network_join(const struct floor_network* sandbox);
+/* Makes what needs no namespace yet. Returns 0; -1 with errno when the kernel refuses something. */
+int floor_network_enter(const struct floor_network* sandbox);
+
+/* And the rest; likewise. */
+int floor_network_connect(const struct floor_network* sandbox);
 
 /* Reads its counters and takes it back, once its namespace has ended. */
 int floor_network_leave(const struct floor_network* sandbox);
