@@ -93,9 +93,10 @@ std::string outside_script(const FloorTenant& tenant, const Inside& inside) {
   const bool routed = self.entry == self.link;
   const std::string mac = self.mac.to_string();
   std::string text = fmt::format(
-      "link add {} arp off {} type veth peer name eth0 address {} "
+      "link add {} group {} arp off {} type veth peer name eth0 address {} "
       "netns {}\n",
-      self.link, routed ? "address 02:73:62:ff:ff:ff" : "", mac, inside.pid());
+      self.link, tenant.wall().names.group, routed ? "address 02:73:62:ff:ff:ff" : "", mac,
+      inside.pid());
   if (!routed) {
     text += fmt::format(
         "link set {0} master {1}\nlink set {0} type bridge_slave isolated on "

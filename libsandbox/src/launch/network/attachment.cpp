@@ -159,10 +159,11 @@ void remove_link(const std::string& name, Conversations& kernel) {
 }
 
 /// The outer end, and the host's way to the sandbox.
-void connect_outside(const Tenant& tenant, const TenantAddresses& self, bool to_loopback,
-                     const Namespace& inside, Conversations& kernel) {
+void connect_outside(const Tenant& tenant, const TenantAddresses& self, std::uint32_t group,
+                     bool to_loopback, const Namespace& inside, Conversations& kernel) {
   const Veth veth{.name = self.link,
                   .mac = tenant.on_bridge() ? std::nullopt : std::optional(kHostMac),
+                  .group = group,
                   .peer_name = kInnerLink,
                   .peer_mac = self.mac,
                   .peer_namespace = &inside,
@@ -262,7 +263,7 @@ void Attachment::State::connect(AddressBook& book, Conversations& kernel, pid_t 
     commit_admission(book, network, record, wall, tenant, kernel);
     const bool to_loopback = !network.publish.empty() || asks_loopback(record);
     const TenantAddresses self(wall.names, wall.pools, tenant);
-    connect_outside(tenant, self, to_loopback, theirs, kernel);
+    connect_outside(tenant, self, wall.names.group, to_loopback, theirs, kernel);
     connect_inside(wall.pools, tenant, std::move(inside));
     wake(tenant, self, kernel);
   } catch (const std::exception&) {
