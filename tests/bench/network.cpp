@@ -106,9 +106,10 @@ std::string outside_script(const FloorTenant& tenant, const Inside& inside) {
   const bool routed = self.entry == self.link;
   const std::string mac = self.mac.to_string();
   std::string text = fmt::format(
-      "link add {} arp off {} type veth peer name eth0 address {} "
+      "link add {} group {} arp off {} type veth peer name eth0 address {} "
       "netns {}\n",
-      self.link, routed ? "address 02:73:62:ff:ff:ff" : "", mac, inside.pid());
+      self.link, tenant.wall().names.group, routed ? "address 02:73:62:ff:ff:ff" : "", mac,
+      inside.pid());
   if (!routed) {
     text += fmt::format(
         "link set {0} master {1}\nlink set {0} type bridge_slave isolated on "
@@ -153,7 +154,7 @@ std::string elements_script(const FloorTenant& tenant, const char* verb) {
       return fmt::format("\"{}\" . {} . {}", link, self.mac.to_string(), own);
     };
     const std::string directions = fmt::format("{0} . original, {0} . reply", own);
-    text += element("inet", std::string("pins") + end, pin(self.entry));
+    text += element("inet", std::string("pins") + end, pin(self.entry) + " : goto sender_known");
     text += element("inet", std::string("policies") + end, own + " : goto internet");
     text += element("inet", std::string("limits") + end, own + " : jump standard_limit");
     text += element("inet", std::string("own") + end, fmt::format("{0} . {0}", own));

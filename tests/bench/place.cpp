@@ -182,6 +182,7 @@ FloorTenant::FloorTenant(const Place& place, Network::Mode mode, detail::Slot sl
   floor_.table = wall_.names.table.c_str();
   floor_.link = addresses_.link.c_str();
   floor_.entry = addresses_.entry.c_str();
+  floor_.group = wall_.names.group;
   if (mode == Network::Mode::kBridge) {
     floor_.bridge = place.host.run([this] { return Rtnetlink().open(wall_.names.bridge).index(); });
   }

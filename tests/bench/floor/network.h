@@ -15,6 +15,7 @@ extern "C" {
 struct floor_network {
   const char* table; /* of the families inet and, with a bridge, bridge */
   const char* link;  /* the outer end of the veth pair */
+  uint32_t group;    /* that it is in */
   int bridge;        /* the index of the bridge; 0: the host has a route to the link itself */
   const char* entry; /* the link, or the bridge */
   uint8_t host_mac[6];

@@ -151,10 +151,11 @@ void remove_link(const std::string& name, Conversations& kernel) {
 }
 
 /// The outer end, and the host's way to the sandbox.
-void connect_outside(const Tenant& tenant, const TenantAddresses& self, bool to_loopback,
-                     const Namespace& inside, Conversations& kernel) {
+void connect_outside(const Tenant& tenant, const TenantAddresses& self, std::uint32_t group,
+                     bool to_loopback, const Namespace& inside, Conversations& kernel) {
   const Veth veth{.name = self.link,
                   .mac = tenant.on_bridge() ? std::nullopt : std::optional(kHostMac),
+                  .group = group,
                   .peer_name = kInnerLink,
                   .peer_mac = self.mac,
                   .peer_namespace = &inside,
@@ -301,7 +302,7 @@ void Attachment::connect(pid_t pid, UniqueFd inside) {
   const TenantAddresses self(state_->wall.names, state_->wall.pools, tenant);
   const Namespace theirs = Namespace::of(pid, NamespaceKind::kNet);
   const bool to_loopback = !tenant.network.publish.empty() || asks_loopback(state_->record);
-  connect_outside(tenant, self, to_loopback, theirs, kernel);
+  connect_outside(tenant, self, state_->wall.names.group, to_loopback, theirs, kernel);
   connect_inside(state_->wall.pools, tenant, std::move(inside));
   wake(tenant, self, kernel);
 }

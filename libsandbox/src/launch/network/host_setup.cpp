@@ -324,7 +324,7 @@ void set_up_bridge(AddressBook& book, const HostNetwork& host, HostRecord& recor
   }
   if (!is_there) {
     RouteMessages messages;
-    messages.create_bridge(wall.names.bridge, kHostMac);
+    messages.create_bridge(wall.names.bridge, kHostMac, wall.names.group);
     messages.send(kernel.links);
   }
   const LinkName bridge = open_link(kernel.links, wall.names.bridge);

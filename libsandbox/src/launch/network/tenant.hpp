@@ -22,6 +22,7 @@ struct HostNames {
   std::string table;   // of nf_tables
   std::string prefix;  // of every interface of ours
   std::string bridge;
+  std::uint32_t group;  // that every interface of ours is in
 
   [[nodiscard]] nft::Table filter() const { return {nft::Family::kInet, table}; }
   [[nodiscard]] nft::Table ports() const { return {nft::Family::kBridge, table}; }
