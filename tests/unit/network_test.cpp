@@ -66,6 +66,7 @@ TEST_CASE("another run directory has other names, which fit into those of links"
   CHECK(standard.table == "sandbox");
   CHECK(names.table.starts_with("sandbox-"));
   CHECK(names.bridge.size() <= 15);
+  CHECK(names.group != standard.group);
   CHECK((names.prefix + std::to_string(sbx::detail::kLastSlot)).size() <= 15);
 }
 
