@@ -59,14 +59,28 @@ int type_of(Transport transport) {
   return (transport == Transport::kTcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC;
 }
 
+/// Of the kernel, which may have been started without, and of namespaces that are made now.
+bool has_ipv6() {
+  static const bool has = Namespace::create(NamespaceKind::kNet).run([] {
+    std::string off;
+    std::ifstream("/proc/sys/net/ipv6/conf/lo/disable_ipv6") >> off;
+    return off == "0";
+  });
+  return has;
+}
+
 void add(Link& link, std::initializer_list<const char*> addresses) {
-  for (const char* address : addresses) link.add_address(IpPrefix::parse(address));
+  for (const char* address : addresses) {
+    const IpPrefix prefix = IpPrefix::parse(address);
+    if (prefix.address.family() == IpFamily::kIpv4 || has_ipv6()) link.add_address(prefix);
+  }
   link.set_up();
 }
 
 void add_default_routes(Link& link, const char* gateway4, const char* gateway6) {
   link.add_route(
       {.destination = IpPrefix::parse("0.0.0.0/0"), .gateway = IpAddress::parse(gateway4)});
+  if (!has_ipv6()) return;
   link.add_route({.destination = IpPrefix::parse("::/0"), .gateway = IpAddress::parse(gateway6)});
 }
 

@@ -159,8 +159,9 @@ void remove_link(const std::string& name, Conversations& kernel) {
 }
 
 /// The outer end, and the host's way to the sandbox.
-void connect_outside(const Tenant& tenant, const TenantAddresses& self, bool to_loopback,
+void connect_outside(const Tenant& tenant, const Wall& wall, Ipv6 ipv6, bool to_loopback,
                      const Namespace& inside, Conversations& kernel) {
+  const TenantAddresses self(wall.names, wall.pools, tenant);
   const Veth veth{.name = self.link,
                   .mac = tenant.on_bridge() ? std::nullopt : std::optional(kHostMac),
                   .peer_name = kInnerLink,
@@ -185,9 +186,10 @@ void connect_outside(const Tenant& tenant, const TenantAddresses& self, bool to_
     messages.join(outer, way, {.isolated = true, .learning = false, .flood = false});
     messages.add_forwarding(outer, self.mac);
   }
-  messages.set_no_link_local(outer);
+  if (ipv6 != Ipv6::kAbsent) messages.set_no_link_local(outer);
   messages.set_up(outer);
-  for (const IpAddress& address : {self.ipv4, self.ipv6}) {
+  for (const IpPrefix& pool : pools_in_use(wall.pools, ipv6)) {
+    const IpAddress address = pool.at(tenant.slot);
     messages.add_route(way, {.destination = {address, address.bits()}}, Existing::kReplaced);
     messages.add_neighbour(way, address, self.mac, Existing::kReplaced);
   }
@@ -195,32 +197,44 @@ void connect_outside(const Tenant& tenant, const TenantAddresses& self, bool to_
     messages.limit_rate(outer, tenant.network.rate_bits_per_second);
   }
   messages.send(kernel.links);
-  if (!tenant.on_bridge() && to_loopback) open_to_loopback(outer, kernel.links);
+  if (!tenant.on_bridge() && to_loopback) open_to_loopback(outer, ipv6, kernel.links);
 }
 
 IpPrefix all_of(const IpPrefix& pool) {
   return IpPrefix::parse(pool.address.family() == IpFamily::kIpv4 ? "0.0.0.0/0" : "::/0");
 }
 
+void add_way_out(RouteMessages& messages, const LinkName& inner, const IpPrefix& pool, Slot slot) {
+  const IpAddress address = pool.at(slot);
+  const IpAddress gateway = pool.at(kGateway);
+  messages.add_address(inner, {address, address.bits()}, Existing::kRefused);
+  messages.add_neighbour(inner, gateway, kHostMac, Existing::kReplaced);
+  messages.add_route(inner, {.destination = all_of(pool), .gateway = gateway, .on_link = true},
+                     Existing::kReplaced);
+}
+
 /// The inner end: its addresses, and the one way out.
-void connect_inside(const Pools& pools, const Tenant& tenant, UniqueFd socket) {
+void connect_inside(const Pools& pools, const Tenant& tenant, Ipv6 ipv6, UniqueFd socket) {
   NetlinkSocket inside(std::move(socket));
   const LinkName inner = open_link(inside, kInnerLink);
   RouteMessages messages;
-  messages.set_no_link_local(inner);
+  if (ipv6 != Ipv6::kAbsent) messages.set_no_link_local(inner);
   messages.set_up(inner);
-  for (const IpPrefix& pool : {pools.ipv4, pools.ipv6}) {
-    const IpAddress address = pool.at(tenant.slot);
-    const IpAddress gateway = pool.at(kGateway);
-    messages.add_address(inner, {address, address.bits()}, Existing::kRefused);
-    messages.add_neighbour(inner, gateway, kHostMac, Existing::kReplaced);
-    messages.add_route(inner, {.destination = all_of(pool), .gateway = gateway, .on_link = true},
-                       Existing::kReplaced);
-  }
+  add_way_out(messages, inner, pools.ipv4, tenant.slot);
   if (tenant.network.rate_bits_per_second != 0) {
     messages.limit_rate(inner, tenant.network.rate_bits_per_second);
   }
   messages.send(inside);
+  if (ipv6 != Ipv6::kOn) return;
+  messages.clear();
+  add_way_out(messages, inner, pools.ipv6, tenant.slot);
+  try {
+    messages.send(inside);
+  } catch (const SystemError& error) {
+    // By its settings the namespace has none: it was made with those of the kernel's parameters, or
+    // of another's (net.core.devconf_inherit_init_net).
+    if (error.code().value() != EACCES) throw;
+  }
 }
 
 /// An end of a pair sends nothing until the kernel has noticed that the other is up, too, which can
@@ -262,8 +276,9 @@ void Attachment::State::connect(AddressBook& book, Conversations& kernel, pid_t 
     commit_admission(book, network, record, wall, tenant, kernel);
     const bool to_loopback = !network.publish.empty() || asks_loopback(record);
     const TenantAddresses self(wall.names, wall.pools, tenant);
-    connect_outside(tenant, self, to_loopback, theirs, kernel);
-    connect_inside(wall.pools, tenant, std::move(inside));
+    const Ipv6 ipv6 = find_ipv6();
+    connect_outside(tenant, wall, ipv6, to_loopback, theirs, kernel);
+    connect_inside(wall.pools, tenant, ipv6, std::move(inside));
     wake(tenant, self, kernel);
   } catch (const std::exception&) {
     take_out(book, wall, tenant, kernel);

@@ -177,7 +177,7 @@ LinkName loopback(const Conversations& kernel) { return open_link(kernel.links, 
 /// The host's address for sandboxes: where their packets are sent to, and answers come from.
 void add_gateway(const Pools& pools, Conversations& kernel) {
   RouteMessages messages;
-  for (const IpPrefix& pool : {pools.ipv4, pools.ipv6}) {
+  for (const IpPrefix& pool : pools_in_use(pools, find_ipv6())) {
     const IpAddress address = pool.at(kGateway);
     messages.add_address(loopback(kernel), {address, address.bits()}, Existing::kReplaced);
   }
@@ -185,7 +185,7 @@ void add_gateway(const Pools& pools, Conversations& kernel) {
 }
 
 void remove_gateway(const Pools& pools, Conversations& kernel) {
-  for (const IpPrefix& pool : {pools.ipv4, pools.ipv6}) {
+  for (const IpPrefix& pool : pools_in_use(pools, find_ipv6())) {
     const IpAddress address = pool.at(kGateway);
     try {
       RouteMessages messages;
@@ -267,8 +267,24 @@ void restore(const std::vector<ChangedSetting>& settings) {
 
 }  // namespace
 
-void open_to_loopback(const LinkName& link, NetlinkSocket& links) {
+Ipv6 find_ipv6() {
+  bool on = true;
+  for (const char* links : {"default", "lo"}) {
+    const std::string off = read_setting(fmt::format("{}/{}/disable_ipv6", kInterfaces6, links));
+    if (off.empty()) return Ipv6::kAbsent;
+    on = on && off == "0";
+  }
+  return on ? Ipv6::kOn : Ipv6::kOff;
+}
+
+std::vector<IpPrefix> pools_in_use(const Pools& pools, Ipv6 ipv6) {
+  if (ipv6 == Ipv6::kOn) return {pools.ipv4, pools.ipv6};
+  return {pools.ipv4};
+}
+
+void open_to_loopback(const LinkName& link, Ipv6 ipv6, NetlinkSocket& links) {
   write_setting(fmt::format("/proc/sys/net/ipv4/conf/{}/route_localnet", link.name), "1");
+  if (ipv6 != Ipv6::kOn) return;
   RouteMessages messages;
   messages.add_local_route(link, IpAddress::parse("::1"));
   messages.send(links);
@@ -327,12 +343,13 @@ void set_up_bridge(AddressBook& book, const HostNetwork& host, HostRecord& recor
     messages.create_bridge(wall.names.bridge, kHostMac);
     messages.send(kernel.links);
   }
+  const Ipv6 ipv6 = find_ipv6();
   const LinkName bridge = open_link(kernel.links, wall.names.bridge);
   RouteMessages messages;
-  messages.set_no_link_local(bridge);
+  if (ipv6 != Ipv6::kAbsent) messages.set_no_link_local(bridge);
   messages.set_up(bridge);
   messages.send(kernel.links);
-  open_to_loopback(bridge, kernel.links);
+  open_to_loopback(bridge, ipv6, kernel.links);
   record.bridge = true;
   book.write_host(record);
 }
