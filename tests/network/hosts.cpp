@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 
 #include <cstring>
@@ -196,6 +198,19 @@ Output Hosts::run(const Network& network, const std::string& script) const {
 
 std::string Hosts::say(const Network& network, const std::string& script) const {
   return run(network, script).out;
+}
+
+void Hosts::have_own_mounts() {
+  if (::unshare(CLONE_NEWNS) < 0) fail("cannot have mounts of one's own");
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) {
+    fail("cannot keep mounts to oneself");
+  }
+}
+
+void bind(const std::filesystem::path& what, const std::filesystem::path& where) {
+  if (::mount(what.c_str(), where.c_str(), nullptr, MS_BIND, nullptr) < 0) {
+    fail("cannot mount on " + where.native());
+  }
 }
 
 std::string Hosts::on_host(const std::vector<std::string>& argv) const {

@@ -11,8 +11,10 @@
 #include <array>
 #include <cerrno>
 #include <filesystem>
+#include <utility>
 
 #include "kernel/netlink/route_messages.hpp"
+#include "launch/network/other_walls.hpp"
 #include "launch/network/resolver.hpp"
 #include "sbx/link.hpp"
 #include "sys/error.hpp"
@@ -225,17 +227,14 @@ void update_name_servers(AddressBook& book, const HostNetwork& host, HostRecord&
   book.write_host(record);
 }
 
-/// Looks for other walls when other tables are there than the last time.
+/// Looks for other walls when other filters are there than the last time.
 void update_warnings(AddressBook& book, HostRecord& record, const Wall& wall,
                      const Conversations& kernel) {
-  std::vector<std::string> names;
-  for (const nft::Table& table : kernel.tables.tables()) {
-    if (table.name != wall.names.table) names.push_back(table.name);
-  }
-  if (names == record.tables) return;
-  record.tables = names;
+  std::vector<std::string> filters = other_filters(kernel.tables, wall.names);
+  if (filters == record.tables) return;
+  record.tables = std::move(filters);
   record.warnings.clear();
-  for (const std::string& other : other_walls(kernel.tables, wall)) {
+  for (const std::string& other : other_walls(kernel.tables, wall.names, asks_loopback(record))) {
     record.warnings.push_back(
         fmt::format("{} drops what it does not know: let it accept what comes from and goes to "
                     "interfaces '{}*'",
