@@ -45,10 +45,16 @@ struct Row {
 
   [[nodiscard]] double quantile(double part) const;
   [[nodiscard]] double median() const { return quantile(0.5); }
+
+  /// The middle one of the ratios to what `base` took in the same rounds: what the machine does
+  /// meanwhile slows both down.
+  [[nodiscard]] double ratio_to(const Row& base) const;
 };
 
 /// Measures each row once a round, in an order that changes. A few rounds before the first warm up.
-void measure(std::vector<Row>& rows, int rounds);
+/// With more than one piece a row's figure of a round is the sum of so many runs, between which the
+/// others take turns.
+void measure(std::vector<Row>& rows, int rounds, int pieces = 1);
 
 /// `row` made slower by `factor`, for a row that is known by its ratio alone.
 Row scaled(const Row& row, double factor, std::string name);

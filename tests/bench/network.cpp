@@ -8,6 +8,7 @@
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -25,23 +26,38 @@ constexpr double kGrowthBar = 2;
 constexpr detail::Slot kFloorSlot = 60001;
 constexpr detail::Slot kProgramsSlot = 60002;
 
-/// What takes a turn: how one sandbox's place is made, and how it is ended.
+/// What takes a turn: how one sandbox's network is made, and how it is ended. Both the library and
+/// the floor use the time in which the kernel makes the namespace.
 struct Way {
-  std::function<void(const Inside&)> prepare;
-  std::function<double(const Inside&)> join;
-  std::function<double()> leave;
+  std::function<void()> enter;  // what needs no namespace yet
+  std::function<void(Inside&)> connect;
+  std::function<void()> after;  // while the program starts
+  std::function<void()> leave;
 };
 
-/// The time of the one in the row, and that of the other where it is told.
-Row row_of(std::string name, const Place& place, Way way, std::vector<double>* ends) {
-  return {.name = std::move(name), .run = [&place, way = std::move(way), ends] {
+/// What is not in the row itself.
+struct Rest {
+  std::vector<double> afters;
+  std::vector<double> ends;
+};
+
+/// The time of the set-up in the row, and the others where they are told.
+Row row_of(std::string name, const Place& place, Way way, Rest* rest) {
+  return {.name = std::move(name), .run = [&place, way = std::move(way), rest] {
             const std::size_t links = place.count_links();
-            auto inside = std::make_unique<Inside>();
-            way.prepare(*inside);
-            const double took = way.join(*inside);
+            std::unique_ptr<Inside> inside;
+            const double took = place.time([&] {
+              inside = std::make_unique<Inside>();
+              way.enter();
+              way.connect(*inside);
+            });
+            const double after = place.time(way.after);
             inside.reset();
-            const double end = way.leave();
-            if (ends != nullptr) ends->push_back(end);
+            const double end = place.time(way.leave);
+            if (rest != nullptr) {
+              rest->afters.push_back(after);
+              rest->ends.push_back(end);
+            }
             // Else the next row would wait for what the kernel still cleans up.
             if (!test::wait_until([&] { return place.count_links() == links; })) {
               throw std::runtime_error("a link stays");
@@ -50,35 +66,32 @@ Row row_of(std::string name, const Place& place, Way way, std::vector<double>* e
           }};
 }
 
-Row library_row(std::string name, const Place& place, Mode mode, std::vector<double>* ends) {
+Row library_row(std::string name, const Place& place, Mode mode, Rest* rest) {
   struct State {
     Network network;
-    UniqueFd socket;
-    std::unique_ptr<detail::Attachment> attachment;
+    std::optional<detail::Attachment> attachment;
   };
-  const auto state = std::make_shared<State>(State{place.network(mode), {}, {}});
-  return row_of(
-      std::move(name), place,
-      {.prepare = [state](const Inside& inside) { state->socket = inside.socket(); },
-       .join =
-           [state, &place](const Inside& inside) {
-             return place.time([&] {
-               state->attachment = std::make_unique<detail::Attachment>(
-                   state->network, inside.pid(), std::move(state->socket));
-             });
-           },
-       .leave = [state, &place] { return place.time([&] { state->attachment->end(); }); }},
-      ends);
+  const auto state = std::make_shared<State>(State{place.network(mode), {}});
+  return row_of(std::move(name), place,
+                {.enter = [state] { state->attachment.emplace(state->network); },
+                 .connect =
+                     [state](Inside& inside) {
+                       UniqueFd socket = inside.socket();
+                       state->attachment->connect(inside.pid(), std::move(socket));
+                     },
+                 .after = [state] { state->attachment->sweep(); },
+                 .leave = [state] { state->attachment->end(); }},
+                rest);
 }
 
-Row floor_row(std::string name, const Place& place, Mode mode, std::vector<double>* ends) {
+Row floor_row(std::string name, const Place& place, Mode mode, Rest* rest) {
   const auto tenant = std::make_shared<FloorTenant>(place, mode, kFloorSlot);
-  return row_of(
-      std::move(name), place,
-      {.prepare = [tenant](const Inside& inside) { tenant->enter(inside); },
-       .join = [tenant, &place](const Inside&) { return place.time([&] { tenant->join(); }); },
-       .leave = [tenant, &place] { return place.time([&] { tenant->leave(); }); }},
-      ends);
+  return row_of(std::move(name), place,
+                {.enter = [tenant] { tenant->enter(); },
+                 .connect = [tenant](Inside& inside) { tenant->connect(inside); },
+                 .after = [] {},
+                 .leave = [tenant] { tenant->leave(); }},
+                rest);
 }
 
 /// What ip(8) is to do on the host, and in the sandbox's namespace; and nft(8).
@@ -93,9 +106,10 @@ std::string outside_script(const FloorTenant& tenant, const Inside& inside) {
   const bool routed = self.entry == self.link;
   const std::string mac = self.mac.to_string();
   std::string text = fmt::format(
-      "link add {} arp off {} type veth peer name eth0 address {} "
+      "link add {} group {} arp off {} type veth peer name eth0 address {} "
       "netns {}\n",
-      self.link, routed ? "address 02:73:62:ff:ff:ff" : "", mac, inside.pid());
+      self.link, tenant.wall().names.group, routed ? "address 02:73:62:ff:ff:ff" : "", mac,
+      inside.pid());
   if (!routed) {
     text += fmt::format(
         "link set {0} master {1}\nlink set {0} type bridge_slave isolated on "
@@ -140,8 +154,10 @@ std::string elements_script(const FloorTenant& tenant, const char* verb) {
       return fmt::format("\"{}\" . {} . {}", link, self.mac.to_string(), own);
     };
     const std::string directions = fmt::format("{0} . original, {0} . reply", own);
-    text += element("inet", std::string("pins") + end, pin(self.entry));
-    text += element("inet", std::string("policies") + end, own + " : goto standard");
+    text += element("inet", std::string("pins") + end, pin(self.entry) + " : goto sender_known");
+    text += element("inet", std::string("policies") + end, own + " : goto internet");
+    text += element("inet", std::string("limits") + end, own + " : jump standard_limit");
+    text += element("inet", std::string("own") + end, fmt::format("{0} . {0}", own));
     text += element("inet", std::string("sent") + end, directions);
     text += element("inet", std::string("received") + end, directions);
     if (!routed) text += element("bridge", std::string("pins") + end, pin(self.link));
@@ -155,39 +171,34 @@ Row programs_row(const Place& place, Mode mode) {
   const auto write = [folder](const char* name, const std::string& text) {
     std::ofstream(folder / name) << text;
   };
-  const auto run_on = [&place](const std::string& script) {
-    return place.host.run([&] { return time_program({"sh", "-ec", script}); });
-  };
   const std::string forwarding =
       mode == Mode::kBridge
           ? fmt::format("bridge fdb replace {} dev {} master static; ",
                         tenant->addresses().mac.to_string(), tenant->addresses().link)
           : "";
-  Row row = row_of("ip and nft", place,
-                   {.prepare =
-                        [=](const Inside& inside) {
-                          write("outside", outside_script(*tenant, inside));
-                          write("inside", inside_script(*tenant));
-                          write("elements", elements_script(*tenant, "add"));
-                          write("removed", elements_script(*tenant, "delete"));
-                        },
-                    .join =
-                        [=](const Inside& inside) {
-                          return run_on(
-                              fmt::format("cd {}; nft -f elements; ip -batch outside; {}nsenter "
-                                          "--net=/proc/{}/ns/net ip -batch inside",
-                                          folder.native(), forwarding, inside.pid()));
-                        },
-                    .leave = [=, &place] { return place.time([&] { tenant->leave(); }); }},
-                   nullptr);
+  Row row =
+      row_of("ip and nft", place,
+             {.enter = [=] { write("elements", elements_script(*tenant, "add")); },
+              .connect =
+                  [=](const Inside& inside) {
+                    write("outside", outside_script(*tenant, inside));
+                    write("inside", inside_script(*tenant));
+                    time_program({"sh", "-ec",
+                                  fmt::format("cd {}; nft -f elements; ip -batch outside; "
+                                              "{}nsenter --net=/proc/{}/ns/net ip -batch inside",
+                                              folder.native(), forwarding, inside.pid())});
+                  },
+              .after = [] {},
+              .leave = [=] { tenant->leave(); }},
+             nullptr);
   row.optional = true;
   return row;
 }
 
 const char* name_of(Mode mode) { return mode == Mode::kBridge ? "bridge" : "routed"; }
 
-Row end_row(const char* name, std::vector<double> ends) {
-  return {.name = name, .run = {}, .microseconds = std::move(ends)};
+Row other_row(const char* name, std::vector<double> times) {
+  return {.name = name, .run = {}, .microseconds = std::move(times)};
 }
 
 void add_bar(Section& section, std::string name, double measured, double allowed) {
@@ -198,16 +209,17 @@ void add_bar(Section& section, std::string name, double measured, double allowed
 /// With so many others alive. Returns the library's median.
 double measure_beside(const Place& place, Mode mode, std::size_t others, int rounds,
                       Section& section) {
-  std::vector<double> library_ends;
-  std::vector<double> floor_ends;
-  std::vector<Row> rows = {floor_row("floor: set-up", place, mode, &floor_ends),
-                           library_row("library: set-up", place, mode, &library_ends)};
+  Rest library;
+  Rest floor;
+  std::vector<Row> rows = {floor_row("floor: set-up", place, mode, &floor),
+                           library_row("library: set-up", place, mode, &library)};
   if (others == 1) rows.push_back(programs_row(place, mode));
   measure(rows, rounds);
   const double ratio = rows[1].median() / rows[0].median();
   const double median = rows[1].median();
-  rows.push_back(end_row("floor: end", std::move(floor_ends)));
-  rows.push_back(end_row("library: end", std::move(library_ends)));
+  rows.push_back(other_row("library: look for leftovers", std::move(library.afters)));
+  rows.push_back(other_row("floor: end", std::move(floor.ends)));
+  rows.push_back(other_row("library: end", std::move(library.ends)));
   section.grids.push_back(grid_of(fmt::format("A sandbox's network, {}, beside {} other{}",
                                               name_of(mode), others, others == 1 ? "" : "s"),
                                   rows, 0));

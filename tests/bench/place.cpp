@@ -1,26 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/place.hpp"
 
-#include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/netlink.h>
 #include <net/if.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 #include "bench/measure.hpp"
 #include "sbx/link.hpp"
 #include "support/process.hpp"
+#include "sys/raw.hpp"
 
 namespace sbx::bench {
 namespace {
+
+constexpr std::size_t kStackSize = 16384;
 
 using detail::kGateway;
 using detail::kHostMac;
@@ -52,13 +61,50 @@ double kernel_kib() {
 
 }  // namespace
 
-Inside::Inside() : process_(CLONE_NEWNET) {
-  if (process_.pid() < 0) throw std::runtime_error("cannot make a network namespace");
+Inside::Inside() : stack_(new std::byte[kStackSize]) {
+  int pidfd = -1;
+  clone_args args{};
+  args.flags = CLONE_VM | CLONE_FILES | CLONE_PIDFD;
+  args.pidfd = static_cast<std::uint64_t>(raw::address(&pidfd));
+  args.stack = static_cast<std::uint64_t>(raw::address(stack_.get()));
+  args.stack_size = kStackSize;
+  const long result = raw::clone3(&args, sizeof args, live, this);
+  if (result < 0) throw std::runtime_error("cannot make a process");
+  pid_ = static_cast<int>(result);
+  pidfd_.reset(pidfd);
 }
 
-UniqueFd Inside::socket() const {
-  return network().run(
-      [] { return UniqueFd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)); });
+// On the caller's memory: nothing but raw calls.
+void Inside::live(void* self) noexcept {
+  auto& inside = *static_cast<Inside*>(self);
+  raw::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  long result = raw::unshare(CLONE_NEWNET);
+  if (result >= 0) {
+    result = raw::call(__NR_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  }
+  inside.socket_ = result;
+  std::atomic_ref(inside.made_).store(1);
+  raw::futex(&inside.made_, FUTEX_WAKE, 1);
+  for (;;) raw::call(__NR_ppoll);
+}
+
+Inside::~Inside() {
+  (void)pid();
+  raw::kill_process(pidfd_.get(), pid_);
+  raw::reap(pidfd_.get());
+  if (socket_ >= 0) ::close(static_cast<int>(socket_));
+}
+
+pid_t Inside::pid() const {
+  auto& made = const_cast<std::uint32_t&>(made_);
+  while (std::atomic_ref(made).load() == 0) raw::futex(&made, FUTEX_WAIT, 0);
+  return pid_;
+}
+
+UniqueFd Inside::socket() {
+  (void)pid();
+  if (socket_ < 0) throw std::runtime_error("cannot make a network namespace");
+  return UniqueFd(static_cast<int>(std::exchange(socket_, -1)));
 }
 
 MemoryDir::MemoryDir() {
@@ -111,12 +157,14 @@ Tenants::Growth Tenants::grow(std::size_t to) {
   if (to <= before) return {};
   const double start = kernel_kib();
   while (inside_.size() < to) inside_.push_back(std::make_unique<Inside>());
+  for (const auto& each : inside_) (void)each->pid();
   const double made = kernel_kib();
   place_.host.run([&] {
     const Network network = place_.network(mode_);
     while (attachments_.size() < to) {
-      const Inside& inside = *inside_[attachments_.size()];
-      attachments_.emplace_back(network, inside.pid(), inside.socket());
+      Inside& inside = *inside_[attachments_.size()];
+      attachments_.emplace_back(network).connect(inside.pid(), inside.socket());
+      attachments_.back().sweep();
     }
   });
   const auto count = static_cast<double>(to - before);
@@ -124,16 +172,17 @@ Tenants::Growth Tenants::grow(std::size_t to) {
 }
 
 Tenants::~Tenants() {
-  for (detail::Attachment& each : attachments_) each.release();
+  for (std::size_t i = 0; i < attachments_.size(); ++i) attachments_[i].release(inside_[i]->pid());
 }
 
 FloorTenant::FloorTenant(const Place& place, Network::Mode mode, detail::Slot slot)
     : wall_(place.wall()),
       addresses_(wall_.names, wall_.pools,
-                 {.slot = slot, .network = place.network(mode), .pid = -1, .inode = 0}) {
+                 {.slot = slot, .network = place.network(mode), .released = {}}) {
   floor_.table = wall_.names.table.c_str();
   floor_.link = addresses_.link.c_str();
   floor_.entry = addresses_.entry.c_str();
+  floor_.group = wall_.names.group;
   if (mode == Network::Mode::kBridge) {
     floor_.bridge = place.host.run([this] { return Rtnetlink().open(wall_.names.bridge).index(); });
   }
@@ -145,18 +194,14 @@ FloorTenant::FloorTenant(const Place& place, Network::Mode mode, detail::Slot sl
   copy(wall_.pools.ipv6.at(kGateway).bytes(), floor_.gateway6);
 }
 
-void FloorTenant::enter(const Inside& inside) {
-  const Namespace network = inside.network();
-  inside_ = UniqueFd(::fcntl(network.fd(), F_DUPFD_CLOEXEC, 3));
-  socket_ = inside.socket();
-  floor_.inside = inside_.get();
-  floor_.socket = socket_.get();
-}
+void FloorTenant::enter() const { need(::floor_network_enter(&floor_), "the floor's elements"); }
 
-void FloorTenant::join() {
-  need(::floor_network_join(&floor_), "the floor's set-up");
-  socket_.reset();
-  inside_.reset();
+void FloorTenant::connect(Inside& inside) {
+  const UniqueFd socket = inside.socket();
+  const Namespace network = inside.network();
+  floor_.inside = network.fd();
+  floor_.socket = socket.get();
+  need(::floor_network_connect(&floor_), "the floor's links");
 }
 
 void FloorTenant::leave() const { need(::floor_network_leave(&floor_), "the floor's end"); }

@@ -3,6 +3,8 @@
 // Hosts for sandboxes, each a network namespace of the bench's own.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -10,7 +12,6 @@
 
 #include "bench/floor/network.h"
 #include "bench/measure.hpp"
-#include "kernel/idle_process.hpp"
 #include "launch/network/attachment.hpp"
 #include "launch/network/tenant.hpp"
 #include "launch/network/wall.hpp"
@@ -20,19 +21,32 @@
 
 namespace sbx::bench {
 
-/// A network namespace with a process in it, as a sandbox has one.
+/// A network namespace with a process in it, as a sandbox has one. The process makes it, and opens
+/// a socket of NETLINK_ROUTE in there, while the caller goes on. Ends with the thread that made it.
 class Inside {
  public:
   Inside();
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+  Inside(Inside&&) = delete;
+  Inside& operator=(Inside&&) = delete;
+  ~Inside();
 
-  [[nodiscard]] pid_t pid() const { return process_.pid(); }
+  /// These wait for the namespace.
+  [[nodiscard]] pid_t pid() const;
   [[nodiscard]] Namespace network() const { return Namespace::of(pid(), NamespaceKind::kNet); }
 
-  /// A socket of NETLINK_ROUTE in there.
-  [[nodiscard]] UniqueFd socket() const;
+  /// The socket; once.
+  [[nodiscard]] UniqueFd socket();
 
  private:
-  detail::IdleProcess process_;
+  static void live(void* self) noexcept;
+
+  std::unique_ptr<std::byte[]> stack_;
+  UniqueFd pidfd_;
+  int pid_ = -1;
+  long socket_ = 0;         // or -errno
+  std::uint32_t made_ = 0;  // whether the process has come so far
 };
 
 /// Moves the calling thread into a network namespace for a while.
@@ -131,9 +145,9 @@ class FloorTenant {
  public:
   FloorTenant(const Place& place, Network::Mode mode, detail::Slot slot);
 
-  /// Opens this namespace; join() closes it again.
-  void enter(const Inside& inside);
-  void join();
+  /// What needs no namespace yet; and the rest.
+  void enter() const;
+  void connect(Inside& inside);
   void leave() const;
 
   [[nodiscard]] const detail::TenantAddresses& addresses() const { return addresses_; }
@@ -142,8 +156,6 @@ class FloorTenant {
  private:
   detail::Wall wall_;
   detail::TenantAddresses addresses_;
-  UniqueFd inside_;
-  UniqueFd socket_;
   floor_network floor_{};
 };
 

@@ -2,11 +2,16 @@
 //
 // Addresses and what else is made of the host's network: given away, kept, taken back.
 #include <doctest/doctest.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <filesystem>
 #include <future>
 #include <set>
 #include <string>
@@ -32,21 +37,50 @@ namespace {
 
 constexpr Network::Mode kModes[] = {kRouted, kBridge};
 
-void start_and_die(const Hosts& hosts, const Network& network) noexcept try {
-  hosts.host.enter();
-  const Sandbox sandbox = Sandbox::start(Hosts::spec(network, "sleep 1d"));
-  ::kill(::getpid(), SIGKILL);
-} catch (const std::exception&) {
+/// A process that starts one sandbox for each of `networks`, and is killed.
+void start_and_die(const Hosts& hosts, const std::vector<Network>& networks) {
+  const pid_t owner = ::fork();
+  if (owner == 0) {
+    try {
+      hosts.host.enter();
+      std::vector<Sandbox> sandboxes;
+      for (const Network& each : networks) {
+        sandboxes.push_back(Sandbox::start(Hosts::spec(each, "sleep 1d")));
+      }
+      ::kill(::getpid(), SIGKILL);
+    } catch (const std::exception&) {
+    }
+    ::_exit(1);
+  }
+  int status = 0;
+  ::waitpid(owner, &status, 0);
+  CHECK(WIFSIGNALED(status));
 }
 
-/// False while another has the name.
-bool starts(const Hosts& hosts, const Network& network) {
-  try {
-    return hosts.say(network, "echo up") == "up\n";
-  } catch (const SystemError& error) {
-    if (error.code().value() != EBUSY) throw;
-    return false;
+/// Runs `body` as the first process of a pid namespace that has its own /proc; whether it said so.
+template <typename F>
+bool in_other_pids(F body) {
+  const pid_t outer = ::fork();
+  if (outer == 0) {
+    if (::unshare(CLONE_NEWPID | CLONE_NEWNS) < 0) ::_exit(2);
+    const pid_t first = ::fork();
+    if (first == 0) {
+      bool good = ::mount("proc", "/proc", "proc", 0, nullptr) == 0;
+      try {
+        good = good && body();
+      } catch (const std::exception& error) {
+        good = false;
+        std::fprintf(stderr, "%s\n", error.what());
+      }
+      ::_exit(good ? 0 : 1);
+    }
+    int status = -1;
+    ::waitpid(first, &status, 0);
+    ::_exit(status == 0 ? 0 : 1);
   }
+  int status = -1;
+  ::waitpid(outer, &status, 0);
+  return status == 0;
 }
 
 }  // namespace
@@ -148,22 +182,66 @@ TEST_CASE("what a killed owner leaves is removed by the next start") {
   const std::string before = hosts.inventory();
   Network network = hosts.network(kRouted, "alice");
   network.publish = {sbx::PublishedPort::parse("8080:80")};
+  Network port = hosts.network(kRouted);
+  port.publish = network.publish;
 
   for (const auto mode : kModes) {
-    network.mode = mode;
-    const pid_t owner = ::fork();
-    if (owner == 0) {
-      start_and_die(hosts, network);
-      ::_exit(1);
+    CAPTURE(mode);
+    network.mode = port.mode = mode;
+    // Under its name; with its port; with neither.
+    for (const Network& next : {network, port, hosts.network(mode)}) {
+      start_and_die(hosts, {network});
+      CHECK(hosts.say(next, "echo up") == "up\n");
+      CHECK(hosts.comes_to(before));
     }
-    int status = 0;
-    ::waitpid(owner, &status, 0);
-    CHECK(WIFSIGNALED(status));
-
-    // The sandbox may need a moment to notice the end of its owner.
-    CHECK(sbx::test::wait_until([&] { return starts(hosts, network); }));
-    CHECK(hosts.comes_to(before));
   }
+}
+
+TEST_CASE("of many that a killed owner leaves none stays after the next start") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  const std::string before = hosts.inventory();
+  std::vector<Network> networks;
+  for (std::size_t i = 0; i < 30; ++i) networks.push_back(hosts.network(kModes[i % 2]));
+  const Sandbox other = hosts.start(hosts.network(kBridge), "sleep 1d");
+  const std::string with_one = hosts.inventory();
+
+  start_and_die(hosts, networks);
+  {
+    const Sandbox next = hosts.start(hosts.network(), "sleep 1d");
+    const auto entries = std::filesystem::recursive_directory_iterator(hosts.directory() / "run");
+    CHECK(std::count_if(begin(entries), end(entries), [](const auto& entry) {
+            return entry.path().parent_path().filename() == "tenants";
+          }) == 2);
+  }
+  CHECK(hosts.comes_to(with_one));
+}
+
+TEST_CASE("a start in another pid namespace leaves living sandboxes alone") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  const Sandbox owned = hosts.start(hosts.network(kRouted, "owned"), "sleep 1d");
+  CHECK(in_other_pids([&] {
+    return hosts.say(hosts.network(), "echo up") == "up\n" &&
+           hosts.say(hosts.network(), "echo up") == "up\n";
+  }));
+  CHECK_THROWS_AS(hosts.start(hosts.network(kRouted, "owned"), "true"), SystemError);
+}
+
+TEST_CASE("what has ended is its owner's to take out, whatever others start meanwhile") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  const sbx::test::Listener internet(hosts.internet, Hosts::kInternet4, 80);
+  Sandbox ended = hosts.start(hosts.network(kRouted, "alice"), reach(Hosts::kInternet4, 80));
+  CHECK_FALSE(internet.wait_for_visitor().empty());
+  siginfo_t info{};
+  const auto pid = static_cast<id_t>(ended.pid());
+  REQUIRE(::waitid(P_PID, pid, &info, WEXITED | WNOWAIT | __WALL) == 0);
+
+  CHECK(hosts.say(hosts.network(), "echo up") == "up\n");
+  const sbx::Report report = ended.wait();
+  REQUIRE(report.network);
+  CHECK(report.network->internet4.sent.packets > 0);
 }
 
 TEST_CASE("a sandbox that was let go keeps its network") {
@@ -177,6 +255,7 @@ TEST_CASE("a sandbox that was let go keeps its network") {
     pid = sandbox.pid();
     sandbox.release();
   }
+  CHECK(in_other_pids([&] { return hosts.say(hosts.network(), "echo up") == "up\n"; }));
 
   CHECK_FALSE(internet.wait_for_visitor().empty());
   CHECK(hosts.say(hosts.network(), "echo up") == "up\n");

@@ -22,6 +22,7 @@ class NetlinkSocket;
 struct Veth {
   std::string name{};  ///< at most 15 bytes
   std::optional<MacAddress> mac{};
+  std::uint32_t group = 0;  ///< a number that rules for packets can ask for; of the outer end
 
   std::string peer_name{};
   std::optional<MacAddress> peer_mac{};

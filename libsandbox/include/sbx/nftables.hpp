@@ -167,6 +167,8 @@ enum class Field {
   kOriginalSource6,
   kReplySource4,  ///< ct reply ip saddr: who was reached in the end
   kReplySource6,
+  kInputGroup,  ///< meta iifgroup: costs a packet less than the name
+  kOutputGroup,
 };
 
 /// For Field::kState.

@@ -336,11 +336,13 @@ std::optional<Terminal> Sandbox::take_terminal() {
 
 void Sandbox::release() {
   state_->require_init();
+  // First what takes it for gone when its owner is; whoever is killed here has ended the sandbox.
+  if (state_->network) state_->network->release(state_->pid);
+  state_->network.reset();
   send_request(state_->control.get(), {.kind = RequestKind::kRelease});
   for (auto* group : {&state_->group, &state_->main_share}) {
     if (*group) (*group)->release();  // the next start of this caller removes it, once it is empty
   }
-  if (state_->network) state_->network->release();
   state_->listening.release();
   state_->owned = false;
 }

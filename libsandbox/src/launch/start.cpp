@@ -222,11 +222,13 @@ void begin_with_limited_memory(Plan& plan, const Spec& spec, int control) {
   queue_requests(plan, spec, control);
 }
 
-/// None where the child has failed; it says how, once it is let go.
-std::optional<Attachment> attach(NewChild& child, const Network& network, int sync) {
+/// Makes the sandbox's place in the host's network while the child makes its network namespace.
+Attachment attach(NewChild& child, const Network& network, int sync) {
+  Attachment attachment(network);
   UniqueFd inside = child.wait_for_network(sync);
-  if (!inside) return std::nullopt;
-  return Attachment(network, child.pid(), std::move(inside));
+  // Else the child has failed; it says how, once it is let go.
+  if (inside) attachment.connect(child.pid(), std::move(inside));
+  return attachment;
 }
 
 }  // namespace
@@ -274,6 +276,7 @@ Started start_child(Plan& plan, const Spec& spec, int listening) {
   }
   const char go = 1;
   if (::send(sync.ours.get(), &go, 1, MSG_NOSIGNAL) < 0) throw_errno("cannot start the child");
+  if (network) network->sweep();  // while the child executes
   child.wait_until_executed();
   control.theirs.reset();
   if (child.failure()) {

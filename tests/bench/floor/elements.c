@@ -108,11 +108,11 @@ static void change_counters(const struct change* how, const char* sent, const ch
 }
 
 static void change_pins(const struct change* how, const struct floor_network* sandbox,
-                        const char* name) {
+                        const char* name, struct verdict to) {
   const struct key four = pin_of(name, sandbox->mac, sandbox->ipv4, 4);
   const struct key six = pin_of(name, sandbox->mac, sandbox->ipv6, 16);
-  change(how, "pins4", &four, 1, kNone);
-  change(how, "pins6", &six, 1, kNone);
+  change(how, "pins4", &four, 1, to);
+  change(how, "pins6", &six, 1, to);
 }
 
 /* Whose connections these are: the address, twice. */
@@ -131,7 +131,8 @@ static void change_all(struct messages* all, const struct floor_network* sandbox
   const struct key four = address_key(sandbox->ipv4, 4);
   const struct key six = address_key(sandbox->ipv6, 16);
   const struct key link = link_key(sandbox->link);
-  change_pins(&filter, sandbox, sandbox->entry);
+  const struct verdict sender = {"sender_known", NFT_GOTO};
+  change_pins(&filter, sandbox, sandbox->entry, sender);
   const struct verdict policy = {"internet", NFT_GOTO};
   const struct verdict limit = {"standard_limit", NFT_JUMP};
   change(&filter, "policies4", &four, 1, policy);
@@ -141,7 +142,7 @@ static void change_all(struct messages* all, const struct floor_network* sandbox
   change_own(&filter, sandbox);
   change_counters(&filter, "sent4", "received4", sandbox->ipv4, 4);
   change_counters(&filter, "sent6", "received6", sandbox->ipv6, 16);
-  if (sandbox->bridge != 0) change_pins(&ports, sandbox, sandbox->link);
+  if (sandbox->bridge != 0) change_pins(&ports, sandbox, sandbox->link, kNone);
   change(sandbox->bridge != 0 ? &ports : &filter, "forged", &link, 1, kNone);
 }
 

@@ -30,6 +30,7 @@ static void put_pair(struct messages* all, const struct floor_network* sandbox) 
   const struct ifinfomsg inner = {.ifi_family = AF_UNSPEC};
   begin(all, RTM_NEWLINK, create, &outer, sizeof outer);
   put_text(all, IFLA_IFNAME, sandbox->link);
+  put_number(all, IFLA_GROUP, sandbox->group);
   if (sandbox->bridge == 0) put(all, IFLA_ADDRESS, sandbox->host_mac, 6);
   if (sandbox->bridge != 0) put_number(all, IFLA_MASTER, (uint32_t)sandbox->bridge);
   struct nlattr* info = open_nest(all, IFLA_LINKINFO);
@@ -156,10 +157,11 @@ static int wake(const struct floor_network* sandbox, int socket) {
   return send_all(&all, socket, 0);
 }
 
-int floor_network_join(const struct floor_network* sandbox) {
+int floor_network_enter(const struct floor_network* sandbox) { return floor_elements_add(sandbox); }
+
+int floor_network_connect(const struct floor_network* sandbox) {
   const int routes = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  int result = floor_elements_add(sandbox);
-  if (result == 0) result = join_outside(sandbox, routes);
+  int result = join_outside(sandbox, routes);
   if (result == 0) result = join_inside(sandbox);
   if (result == 0) result = wake(sandbox, routes);
   close(routes);

@@ -15,6 +15,7 @@ extern "C" {
 struct floor_network {
   const char* table; /* of the families inet and, with a bridge, bridge */
   const char* link;  /* the outer end of the veth pair */
+  uint32_t group;    /* that it is in */
   int bridge;        /* the index of the bridge; 0: the host has a route to the link itself */
   const char* entry; /* the link, or the bridge */
   uint8_t host_mac[6];
@@ -27,8 +28,11 @@ struct floor_network {
   int socket; /* of NETLINK_ROUTE, in there */
 };
 
-/* Makes it. Returns 0; -1 with errno when the kernel refuses something. */
-int floor_network_join(const struct floor_network* sandbox);
+/* Makes what needs no namespace yet. Returns 0; -1 with errno when the kernel refuses something. */
+int floor_network_enter(const struct floor_network* sandbox);
+
+/* And the rest; likewise. */
+int floor_network_connect(const struct floor_network* sandbox);
 
 /* Reads its counters and takes it back, once its namespace has ended. */
 int floor_network_leave(const struct floor_network* sandbox);

@@ -45,6 +45,7 @@ namespace sbx::detail {
   F(rtnl_link_put)                   \
   F(rtnl_link_set_addr)              \
   F(rtnl_link_set_flags)             \
+  F(rtnl_link_set_group)             \
   F(rtnl_link_set_ifindex)           \
   F(rtnl_link_set_master)            \
   F(rtnl_link_set_mtu)               \

@@ -45,6 +45,8 @@ constexpr std::array kFields{
     FieldShape{kOriginal, NFT_CT_SRC_IP6, 0, 16, kIpv6},
     FieldShape{kReply, NFT_CT_SRC_IP, 0, 4, kIpv4},
     FieldShape{kReply, NFT_CT_SRC_IP6, 0, 16, kIpv6},
+    FieldShape{kMeta, NFT_META_IIFGROUP, 0, 4},
+    FieldShape{kMeta, NFT_META_OIFGROUP, 0, 4},
 };
 
 // In the order of nft::Type.

@@ -100,10 +100,15 @@ class Nest {
   nlattr* start_;
 };
 
+void set_group(rtnl_link* link, std::uint32_t group) {
+  libnl().rtnl_link_set_group(link, static_cast<int>(group));
+}
+
 void set_ends(const Veth& veth, rtnl_link* outer, rtnl_link* peer) {
   const Libnl& nl = libnl();
   nl.rtnl_link_set_name(outer, require_name(veth.name).c_str());
   nl.rtnl_link_set_name(peer, require_name(veth.peer_name).c_str());
+  if (veth.group != 0) set_group(outer, veth.group);
   if (veth.mac) nl.rtnl_link_set_addr(outer, address_of(*veth.mac).get());
   if (veth.peer_mac) nl.rtnl_link_set_addr(peer, address_of(*veth.peer_mac).get());
   if (veth.peer_namespace != nullptr) nl.rtnl_link_set_ns_fd(peer, veth.peer_namespace->fd());
@@ -203,8 +208,10 @@ void RouteMessages::create(const Veth& veth) {
                      printable(veth.peer_name)));
 }
 
-void RouteMessages::create_bridge(const std::string& name, const std::optional<MacAddress>& mac) {
+void RouteMessages::create_bridge(const std::string& name, const std::optional<MacAddress>& mac,
+                                  std::uint32_t group) {
   const OwnedLink link = link_of({.index = 0, .name = name});
+  if (group != 0) set_group(link.get(), group);
   if (mac) libnl().rtnl_link_set_addr(link.get(), address_of(*mac).get());
   done(libnl().rtnl_link_set_type(link.get(), "bridge"));
   append(messages_,

@@ -25,7 +25,8 @@ class RouteMessages {
   /// Throws std::invalid_argument for a name that no link can have. The ends are down, and
   /// `link_local` is not heeded: the kernel knows that of a link only when there is one.
   void create(const Veth& veth);
-  void create_bridge(const std::string& name, const std::optional<MacAddress>& mac = {});
+  void create_bridge(const std::string& name, const std::optional<MacAddress>& mac = {},
+                     std::uint32_t group = 0);
   void remove(const LinkName& link);
 
   /// The link gives itself no IPv6 address when it is set up. EAFNOSUPPORT without IPv6. Goes to

@@ -12,7 +12,6 @@
 
 #include <array>
 #include <cerrno>
-#include <climits>
 #include <utility>
 
 #include "launch/network/tenant_json.hpp"
@@ -25,13 +24,27 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kGuesses = 64;
+constexpr int kAttempts = 100;
 constexpr const char* kHost = "host";
 constexpr const char* kPools = "pools";
-constexpr const char* kNew = ".new";        // what is not yet whole
-constexpr const char* kCursor = ".cursor";  // how far gone() has looked
+constexpr const char* kNew = ".new";  // what is not yet whole
+
+/// Where the file is, for messages.
+std::string place_of(int directory, const std::string& name) {
+  if (directory == AT_FDCWD) return printable(name);
+  std::error_code unknown;
+  const fs::path parent = fs::read_symlink(fmt::format("/proc/self/fd/{}", directory), unknown);
+  return printable((parent / name).native());
+}
+
+/// For the errno of the call that has just failed.
+[[noreturn]] void throw_failed(const char* attempt, int directory, const std::string& name) {
+  const int error = errno;
+  throw SystemError(error, fmt::format("cannot {} '{}'", attempt, place_of(directory, name)));
+}
 
 /// Opens a directory that is the caller's and that nobody else may write to; makes it first.
-UniqueFd own_directory(int parent, const std::string& name, const fs::path& path) {
+UniqueFd own_directory(int parent, const std::string& name) {
   const auto open = [&] {
     return UniqueFd(
         ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -39,32 +52,59 @@ UniqueFd own_directory(int parent, const std::string& name, const fs::path& path
   UniqueFd fd = open();
   if (!fd && errno == ENOENT) {
     if (::mkdirat(parent, name.c_str(), 0700) < 0 && errno != EEXIST) {
-      throw_errno("cannot make the directory '{}'", printable(path.native()));
+      throw_failed("make the directory", parent, name);
     }
     fd = open();
   }
-  if (!fd) throw_errno("cannot open the directory '{}'", printable(path.native()));
+  if (!fd) throw_failed("open the directory", parent, name);
   struct stat status {};
-  if (::fstat(fd.get(), &status) < 0) throw_errno("cannot look at '{}'", printable(path.native()));
+  if (::fstat(fd.get(), &status) < 0) throw_failed("look at", parent, name);
   if (status.st_uid != ::geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    throw SystemError(EPERM, fmt::format("cannot use the directory '{}'", printable(path.native())),
+    throw SystemError(EPERM, fmt::format("cannot use the directory '{}'", place_of(parent, name)),
                       "it must be the caller's, and nobody else may write to it");
   }
   return fd;
 }
 
-UniqueFd own_tree(const fs::path& top, std::initializer_list<std::string> below) {
-  fs::path path = fs::absolute(top).lexically_normal();
+/// The one by which a book begins.
+UniqueFd own_top(const fs::path& top) {
+  const fs::path path = fs::absolute(top).lexically_normal();
   if (path.has_parent_path()) {
     std::error_code ignored;  // the next step says it better
     fs::create_directories(path.parent_path(), ignored);
   }
-  UniqueFd fd = own_directory(AT_FDCWD, path.native(), path);
-  for (const std::string& name : below) {
-    path /= name;
-    fd = own_directory(fd.get(), name, path);
+  return own_directory(AT_FDCWD, path.native());
+}
+
+/// A directory below one that is the caller's, where nobody else can have made it.
+UniqueFd directory_below(const UniqueFd& top, const fs::path& path) {
+  UniqueFd found(
+      ::openat(top.get(), path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (found) return found;
+  int parent = top.get();
+  for (const fs::path& name : path) {
+    found = own_directory(parent, name.native());
+    parent = found.get();
   }
-  return fd;
+  return found;
+}
+
+/// Locked; whoever had the lock before may have tidied it away.
+UniqueFd lock_directory(const UniqueFd& top, const fs::path& path) {
+  for (int attempt = 1;; ++attempt) {
+    UniqueFd found;
+    try {
+      found = directory_below(top, path);
+    } catch (const SystemError& error) {
+      if (error.code().value() != ENOENT || attempt == kAttempts) throw;
+      continue;  // while it was made
+    }
+    while (::flock(found.get(), LOCK_EX) < 0) {
+      if (errno != EINTR) throw_errno("cannot lock the book of addresses");
+    }
+    struct stat status {};
+    if (::fstat(found.get(), &status) == 0 && status.st_nlink > 0) return found;
+  }
 }
 
 /// What tells the calling thread's network namespace from all others since the machine's start.
@@ -101,10 +141,7 @@ auto parse_file(const UniqueFd& directory, const std::string& name, Parse parse)
   try {
     return parse(*text);
   } catch (const std::exception&) {
-    std::error_code unknown;
-    const fs::path place =
-        fs::read_symlink("/proc/self/fd/" + std::to_string(directory.get()), unknown) / name;
-    throw SystemError(EBADMSG, fmt::format("cannot read '{}'", printable(place.native())),
+    throw SystemError(EBADMSG, fmt::format("cannot read '{}'", place_of(directory.get(), name)),
                       "it is damaged: remove it");
   }
 }
@@ -153,26 +190,34 @@ Slot random_slot(Slot last) {
   return kFirstSlot + value % (last - kFirstSlot + 1);
 }
 
-/// Passes the names of files on, from the one after `start` on, until `each` says false. Returns
-/// where to go on; 0 at the end. By getdents64(2), because readdir(3) reads hundreds ahead, of
-/// which most callers want a few.
+/// Passes the names of files on, until `each` says false; whether it did. By getdents64(2), because
+/// readdir(3) reads hundreds ahead, of which who asks whether there is any wants one.
 template <typename Each>
-long walk(const UniqueFd& directory, long start, Each each) {
+bool walk(const UniqueFd& directory, Each each) {
   const UniqueFd copy(::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!copy || ::lseek(copy.get(), start, SEEK_SET) < 0) {
-    throw_errno("cannot read the book of addresses");
-  }
+  if (!copy) throw_errno("cannot read the book of addresses");
   alignas(dirent64) std::array<char, 512> bytes{};
   for (;;) {
     const ssize_t size = ::getdents64(copy.get(), bytes.data(), bytes.size());
     if (size < 0) throw_errno("cannot read the book of addresses");
-    if (size == 0) return 0;
+    if (size == 0) return false;
     for (ssize_t at = 0; at < size;) {
       const auto* entry = reinterpret_cast<const dirent64*>(bytes.data() + at);
       at += entry->d_reclen;
-      if (entry->d_name[0] != '.' && !each(std::string(entry->d_name))) return entry->d_off;
+      if (entry->d_name[0] != '.' && !each(std::string(entry->d_name))) return true;
     }
   }
+}
+
+/// Whether the sandbox runs. In another pid namespace nobody can tell: it is left to whoever is at
+/// home there.
+bool runs(const Released& sandbox) {
+  struct stat status {};
+  if (::stat("/proc/self/ns/pid", &status) < 0 || status.st_ino != sandbox.pid_namespace) {
+    return true;
+  }
+  const std::string path = fmt::format("/proc/{}/ns/net", sandbox.pid);
+  return ::stat(path.c_str(), &status) == 0 && status.st_ino == sandbox.net_namespace;
 }
 
 }  // namespace
@@ -190,30 +235,18 @@ NetworkUsage add(const NetworkUsage& one, const NetworkUsage& other) {
           .forged_packets = one.forged_packets + other.forged_packets};
 }
 
-bool is_alive(const Tenant& tenant) {
-  struct stat status {};
-  const std::string path = fmt::format("/proc/{}/ns/net", tenant.pid);
-  return ::stat(path.c_str(), &status) == 0 && status.st_ino == tenant.inode;
+AddressBook::AddressBook(const HostNetwork& host) {
+  const fs::path place = fs::path(".network") / namespace_cookie();
+  run_ = lock_directory(own_top(host.run_directory), place);
+  entries_ = directory_below(run_, "tenants");
+  owners_ = owners();
+  state_ = directory_below(own_top(host.state_directory), "network");
+  names_ = directory_below(state_, "names");
+  slots_ = directory_below(state_, "slots");
+  run_path_ = host.run_directory / place;
 }
 
-AddressBook::AddressBook(const HostNetwork& host) {
-  const std::string cookie = namespace_cookie();
-  for (;;) {
-    run_ = own_tree(host.run_directory, {".network", cookie});
-    while (::flock(run_.get(), LOCK_EX) < 0) {
-      if (errno != EINTR) throw_errno("cannot lock the book of addresses");
-    }
-    struct stat status {};
-    // Whoever had the lock before may have tidied it away.
-    if (::fstat(run_.get(), &status) == 0 && status.st_nlink > 0) break;
-  }
-  entries_ = own_directory(run_.get(), "tenants", host.run_directory / ".network/tenants");
-  const UniqueFd state = own_tree(host.state_directory, {"network"});
-  names_ = own_directory(state.get(), "names", host.state_directory / "network/names");
-  slots_ = own_directory(state.get(), "slots", host.state_directory / "network/slots");
-  state_ = UniqueFd(::fcntl(state.get(), F_DUPFD_CLOEXEC, 3));
-  run_path_ = host.run_directory / ".network" / cookie;
-}
+Owners AddressBook::owners() const { return Owners(directory_below(run_, ".")); }
 
 std::optional<HostRecord> AddressBook::host() const {
   return parse_file(run_, kHost, host_from_json);
@@ -229,16 +262,17 @@ std::optional<Pools> AddressBook::pools() const {
 
 void AddressBook::write_pools(const Pools& pools) { write_file(state_, kPools, to_json(pools)); }
 
-bool AddressBook::try_enter(Tenant& tenant, Slot slot) {
+UniqueFd AddressBook::enter_at(Tenant& tenant, Slot slot) {
   tenant.slot = slot;
-  const std::string file = std::to_string(slot);
-  write_new(entries_, file, to_json(tenant));
-  const int linked = ::linkat(entries_.get(), kNew, entries_.get(), file.c_str(), 0);
-  const int error = errno;
-  ::unlinkat(entries_.get(), kNew, 0);
-  if (linked == 0) return true;
-  if (error == EEXIST) return false;
-  throw SystemError(error, "cannot write in the book of addresses");
+  // Each entry has an owner, or has had one: so nobody's is overlooked.
+  UniqueFd owned = owners_.add(slot);
+  try {
+    write_file(entries_, std::to_string(slot), to_json(tenant));
+  } catch (const SystemError&) {
+    owners_.remove(slot, std::move(owned));
+    throw;
+  }
+  return owned;
 }
 
 /// A slot that nobody has, and that is nobody's when he comes back; else, of those that wait for
@@ -280,27 +314,28 @@ void AddressBook::keep(const std::string& name, Slot slot) {
   write_file(names_, name, to_json(NameRecord{.slot = slot, .usage = {}}));
 }
 
-void AddressBook::enter(Tenant& tenant, const Pools& pools) {
+UniqueFd AddressBook::enter(Tenant& tenant, const Pools& pools) {
   const Slot last = last_slot(pools);
   const std::string& name = tenant.network.name;
-  if (name.empty()) {
-    while (!try_enter(tenant, find_free(last))) {
-    }
-    return;
-  }
+  if (name.empty()) return enter_at(tenant, find_free(last));
   auto record = this->name(name);
   if (record && (record->slot > last || read_link(slots_, std::to_string(record->slot)) != name)) {
     record.reset();
   }
   const Slot slot = record ? record->slot : find_free(last);
   if (!record) keep(name, slot);
-  if (!try_enter(tenant, slot)) {
+  if (has(entries_, std::to_string(slot))) {
     throw SystemError(EBUSY, fmt::format("cannot give '{}' its addresses", printable(name)),
                       "a sandbox of that name has them");
   }
+  return enter_at(tenant, slot);
 }
 
-void AddressBook::leave(const Tenant& tenant, const NetworkUsage& usage) {
+void AddressBook::release(const Tenant& tenant) {
+  write_file(entries_, std::to_string(tenant.slot), to_json(tenant));
+}
+
+void AddressBook::leave(const Tenant& tenant, const NetworkUsage& usage, UniqueFd owned) {
   const std::string& name = tenant.network.name;
   const std::string file = std::to_string(tenant.slot);
   try {
@@ -311,9 +346,11 @@ void AddressBook::leave(const Tenant& tenant, const NetworkUsage& usage) {
     }
   } catch (const SystemError&) {
     remove_file(entries_, file);  // on a full disk it is only the counts that are lost
+    owners_.remove(tenant.slot, std::move(owned));
     throw;
   }
   remove_file(entries_, file);
+  owners_.remove(tenant.slot, std::move(owned));
 }
 
 std::optional<Tenant> AddressBook::tenant(Slot slot) const {
@@ -321,34 +358,24 @@ std::optional<Tenant> AddressBook::tenant(Slot slot) const {
   return parse_file(entries_, file, tenant_from_json);
 }
 
-std::vector<Tenant> AddressBook::gone(std::size_t most) {
-  const std::string saved = read_link(entries_, kCursor);
-  const long start = static_cast<long>(parse_unsigned(saved, LONG_MAX).value_or(0));
+std::vector<Tenant> AddressBook::gone(const std::vector<Slot>& slots) {
   std::vector<Tenant> found;
-  std::size_t seen = 0;
-  const auto look = [&](const std::string& file) {
-    const auto slot = parse_unsigned(file, kLastSlot);
-    if (slot) {
-      const auto tenant = this->tenant(static_cast<Slot>(*slot));
-      if (tenant && !is_alive(*tenant)) found.push_back(*tenant);
-    }
-    return ++seen < most;
-  };
-  long next = walk(entries_, start, look);
-  if (next == 0 && start != 0) next = walk(entries_, 0, look);
-  if (next != start) {
-    ::unlinkat(entries_.get(), kCursor, 0);
-    if (next != 0) {
-      [[maybe_unused]] const int kept =
-          ::symlinkat(std::to_string(next).c_str(), entries_.get(), kCursor);
-    }
+  for (const Slot slot : slots) {
+    auto tenant = this->tenant(slot);
+    if (tenant && is_gone(*tenant)) found.push_back(std::move(*tenant));
+    // Its owner was killed between the two.
+    if (!tenant && !owners_.has_owner(slot)) owners_.remove(slot);
   }
   return found;
 }
 
+bool AddressBook::is_gone(const Tenant& tenant) const {
+  return !owners_.has_owner(tenant.slot) && (!tenant.released || !runs(*tenant.released));
+}
+
 std::vector<Tenant> AddressBook::tenants() const {
   std::vector<Tenant> all;
-  walk(entries_, 0, [&](const std::string& file) {
+  walk(entries_, [&](const std::string& file) {
     if (const auto slot = parse_unsigned(file, kLastSlot)) {
       if (auto found = tenant(static_cast<Slot>(*slot))) all.push_back(*found);
     }
@@ -358,7 +385,7 @@ std::vector<Tenant> AddressBook::tenants() const {
 }
 
 bool AddressBook::is_empty() const {
-  return walk(entries_, 0, [](const std::string&) { return false; }) == 0;
+  return !walk(entries_, [](const std::string&) { return false; });
 }
 
 std::optional<NameRecord> AddressBook::name(const std::string& name) const {
@@ -374,7 +401,9 @@ void AddressBook::forget(const std::string& name) {
 }
 
 void AddressBook::tidy() noexcept {
-  ::unlinkat(entries_.get(), kCursor, 0);
+  // What somebody who was killed was writing.
+  for (const UniqueFd* directory : {&run_, &entries_}) ::unlinkat(directory->get(), kNew, 0);
+  owners_.tidy();
   ::unlinkat(run_.get(), "tenants", AT_REMOVEDIR);
   if (::rmdir(run_path_.c_str()) == 0) ::rmdir(run_path_.parent_path().c_str());
 }

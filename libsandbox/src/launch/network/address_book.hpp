@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "launch/network/owners.hpp"
 #include "launch/network/tenant.hpp"
 #include "sbx/fd.hpp"
 #include "sbx/network.hpp"
@@ -57,16 +58,24 @@ class AddressBook {
   [[nodiscard]] std::optional<Pools> pools() const;
   void write_pools(const Pools& pools);
 
-  /// Gives `tenant` a slot: that of its name, or a free one. Throws SystemError: EBUSY when a
-  /// tenant has the name's, ENOSPC when none is free.
-  void enter(Tenant& tenant, const Pools& pools);
+  /// Gives `tenant` a slot: that of its name, or a free one. The caller is its owner until all
+  /// copies of the descriptor are closed. Throws SystemError: EBUSY when a tenant has the name's,
+  /// ENOSPC when none is free.
+  [[nodiscard]] UniqueFd enter(Tenant& tenant, const Pools& pools);
 
-  /// Takes the tenant out, and adds `usage` to what its name has used.
-  void leave(const Tenant& tenant, const NetworkUsage& usage);
+  /// Writes down that the tenant has no owner any more, and needs none.
+  void release(const Tenant& tenant);
 
-  /// Those whose sandbox has ended without leave(). Looks at `most` of the entries, the next ones
-  /// each time.
-  [[nodiscard]] std::vector<Tenant> gone(std::size_t most);
+  /// Takes the tenant out, and adds `usage` to what its name has used. `owned`: what enter() has
+  /// returned, of the caller's own.
+  void leave(const Tenant& tenant, const NetworkUsage& usage, UniqueFd owned = {});
+
+  /// Those who have ended without leave(), or whose owner has. `slots`: who has no owner.
+  [[nodiscard]] std::vector<Tenant> gone(const std::vector<Slot>& slots);
+  [[nodiscard]] bool is_gone(const Tenant& tenant) const;
+
+  /// To look for them without the lock.
+  [[nodiscard]] Owners owners() const;
 
   /// All of them.
   [[nodiscard]] std::vector<Tenant> tenants() const;
@@ -80,21 +89,19 @@ class AddressBook {
   void tidy() noexcept;
 
  private:
-  bool try_enter(Tenant& tenant, Slot slot);
+  UniqueFd enter_at(Tenant& tenant, Slot slot);
   Slot find_free(Slot last);
   void keep(const std::string& name, Slot slot);
 
   std::filesystem::path run_path_;
   UniqueFd run_;      // the book of what is in use, locked
   UniqueFd entries_;  // one file for each tenant
-  UniqueFd state_;    // what lasts
-  UniqueFd names_;    // one file for each name
-  UniqueFd slots_;    // one symbolic link for each of their slots, to the name
+  Owners owners_;
+  UniqueFd state_;  // what lasts
+  UniqueFd names_;  // one file for each name
+  UniqueFd slots_;  // one symbolic link for each of their slots, to the name
 };
 
 NetworkUsage add(const NetworkUsage& one, const NetworkUsage& other);
-
-/// Whether the network namespace of the tenant's process 1 is still there.
-bool is_alive(const Tenant& tenant);
 
 }  // namespace sbx::detail

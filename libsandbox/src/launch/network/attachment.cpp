@@ -28,9 +28,6 @@ namespace {
 constexpr const char* kInnerLink = "eth0";
 constexpr std::size_t kLongestName = 64;
 
-// How many tenants each start looks at to find those that nobody has taken out: more than it adds.
-constexpr std::size_t kSweptAtOnce = 8;
-
 /// By capget(2): to read all sets from /proc takes as long as thirty other calls of a start.
 void require_rights() {
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
@@ -71,9 +68,10 @@ void close_doors(const TenantAddresses& self, const std::optional<NetworkUsage>&
   if (!usage || usage->published6 != nothing) tracking.forget_answered_by(self.ipv6);
 }
 
-/// Takes what is left of `tenant` out of the walls and out of the book.
+/// Takes what is left of `tenant` out of the walls and out of the book. `owned`: see
+/// AddressBook::leave().
 NetworkUsage take_out(AddressBook& book, const Wall& wall, const Tenant& tenant,
-                      Conversations& kernel) {
+                      Conversations& kernel, UniqueFd owned = {}) {
   std::optional<NetworkUsage> usage;
   try {
     usage = read_usage(kernel.tables, wall, tenant);
@@ -87,28 +85,22 @@ NetworkUsage take_out(AddressBook& book, const Wall& wall, const Tenant& tenant,
   const TenantAddresses self(wall.names, wall.pools, tenant);
   remove_way(self, kernel);
   close_doors(self, usage, kernel.tracking);
-  book.leave(tenant, usage.value_or(NetworkUsage()));
+  book.leave(tenant, usage.value_or(NetworkUsage()), std::move(owned));
   return usage.value_or(NetworkUsage());
 }
 
-void sweep(AddressBook& book, const Wall& wall, Conversations& kernel) {
-  for (const Tenant& tenant : book.gone(kSweptAtOnce)) {
-    try {
-      take_out(book, wall, tenant, kernel);
-    } catch (const SystemError&) {
-      // It is tried again: whoever starts now has no part in it.
-    }
-  }
+/// Takes those of `slots` out that nobody else will. Returns how many these were.
+std::size_t sweep(AddressBook& book, const Wall& wall, const std::vector<Slot>& slots,
+                  Conversations& kernel) {
+  const std::vector<Tenant> gone = book.gone(slots);
+  for (const Tenant& tenant : gone) take_out(book, wall, tenant, kernel);
+  return gone.size();
 }
 
-/// Who had the name before and was not taken out is in the way.
-void sweep_name(AddressBook& book, const Wall& wall, const std::string& name,
-                Conversations& kernel) {
-  const auto record = name.empty() ? std::nullopt : book.name(name);
-  const auto tenant = record ? book.tenant(record->slot) : std::nullopt;
-  if (tenant && tenant->network.name == name && !is_alive(*tenant)) {
-    take_out(book, wall, *tenant, kernel);
-  }
+/// Whether it may be somebody who was killed who has what was asked for.
+bool is_taken(const SystemError& error) {
+  const int value = error.code().value();
+  return value == EADDRINUSE || value == EBUSY || value == ENOSPC;
 }
 
 /// Says whose a port is, where the kernel only knows that it is somebody's.
@@ -164,6 +156,7 @@ void connect_outside(const Tenant& tenant, const Wall& wall, Ipv6 ipv6, bool to_
   const TenantAddresses self(wall.names, wall.pools, tenant);
   const Veth veth{.name = self.link,
                   .mac = tenant.on_bridge() ? std::nullopt : std::optional(kHostMac),
+                  .group = wall.names.group,
                   .peer_name = kInnerLink,
                   .peer_mac = self.mac,
                   .peer_namespace = &inside,
@@ -246,67 +239,101 @@ void wake(const Tenant& tenant, const TenantAddresses& self, Conversations& kern
   messages.send(kernel.links);
 }
 
+/// Who waits for a sandbox may be elsewhere than who has started it.
+template <typename Work>
+auto on(const Namespace& host, Work work) {
+  if (Namespace::current(NamespaceKind::kNet).inode() == host.inode()) return work();
+  return host.run(work);
+}
+
 }  // namespace
 
 struct Attachment::State {
-  void connect(AddressBook& book, Conversations& kernel, pid_t pid, UniqueFd inside);
-  NetworkUsage disconnect() const;
+  void prepare(AddressBook& book);
+  void enter(AddressBook& book);
+  NetworkUsage leave();
 
   Namespace host = Namespace::current(NamespaceKind::kNet);
-  Network network;
+  std::optional<Conversations> kernel;  // until it is connected
   Wall wall;
   Tenant tenant;
-  std::vector<std::string> warnings;
+  UniqueFd owned;
+  Owners owners;
+  HostRecord record;
 };
 
-void Attachment::State::connect(AddressBook& book, Conversations& kernel, pid_t pid,
-                                UniqueFd inside) {
-  HostRecord record = set_up_host(book, network.host, kernel);
-  if (network.mode == Network::Mode::kBridge) set_up_bridge(book, network.host, record, kernel);
+void Attachment::State::prepare(AddressBook& book) {
+  const Network& network = tenant.network;
+  record = set_up_host(book, network.host, *kernel);
+  if (network.mode == Network::Mode::kBridge) set_up_bridge(book, network.host, record, *kernel);
   wall = {names_of(network.host), record.pools};
-  warnings = record.warnings;
-  sweep(book, wall, kernel);
-  sweep_name(book, wall, network.name, kernel);
+  owners = book.owners();
   require_silent_ports(network);
+}
 
-  const Namespace theirs = Namespace::of(pid, NamespaceKind::kNet);
-  tenant = {.slot = 0, .network = network, .pid = pid, .inode = theirs.inode()};
-  book.enter(tenant, record.pools);
+void Attachment::State::enter(AddressBook& book) {
+  owned = book.enter(tenant, record.pools);
   try {
-    commit_admission(book, network, record, wall, tenant, kernel);
-    const bool to_loopback = !network.publish.empty() || asks_loopback(record);
-    const TenantAddresses self(wall.names, wall.pools, tenant);
-    const Ipv6 ipv6 = find_ipv6();
-    connect_outside(tenant, wall, ipv6, to_loopback, theirs, kernel);
-    connect_inside(wall.pools, tenant, ipv6, std::move(inside));
-    wake(tenant, self, kernel);
+    commit_admission(book, tenant.network, record, wall, tenant, *kernel);
   } catch (const std::exception&) {
-    take_out(book, wall, tenant, kernel);
+    take_out(book, wall, tenant, *kernel, std::move(owned));
     throw;
   }
 }
 
-NetworkUsage Attachment::State::disconnect() const {
+NetworkUsage Attachment::State::leave() {
   // Its end can take a grace period of the kernel's: others need not wait for that with the book.
-  Conversations kernel;
-  AddressBook book(network.host);
-  const NetworkUsage usage = take_out(book, wall, tenant, kernel);
-  take_down_host(book, network.host, kernel);
+  Conversations conversations;
+  AddressBook book(tenant.network.host);
+  const NetworkUsage usage = take_out(book, wall, tenant, conversations, std::move(owned));
+  take_down_host(book, tenant.network.host, conversations);
   return usage;
 }
 
-Attachment::Attachment(const Network& network, pid_t pid, UniqueFd inside)
-    : state_(std::make_unique<State>()) {
+Attachment::Attachment(const Network& network) : state_(std::make_unique<State>()) {
   require_rights();
-  state_->network = network;
-  Conversations kernel;
+  state_->tenant.network = network;
+  Conversations& kernel = state_->kernel.emplace();
   AddressBook book(network.host);
   try {
-    state_->connect(book, kernel, pid, std::move(inside));
+    state_->prepare(book);
+    try {
+      state_->enter(book);
+    } catch (const SystemError& error) {
+      if (!is_taken(error)) throw;
+      if (detail::sweep(book, state_->wall, state_->owners.left(true), kernel) == 0) throw;
+      state_->enter(book);
+    }
   } catch (const std::exception&) {
     take_down_host(book, network.host, kernel);
     throw;
   }
+}
+
+void Attachment::connect(pid_t pid, UniqueFd inside) {
+  Conversations& kernel = *state_->kernel;
+  const Tenant& tenant = state_->tenant;
+  const TenantAddresses self(state_->wall.names, state_->wall.pools, tenant);
+  const Namespace theirs = Namespace::of(pid, NamespaceKind::kNet);
+  const bool to_loopback = !tenant.network.publish.empty() || asks_loopback(state_->record);
+  const Ipv6 ipv6 = find_ipv6();
+  connect_outside(tenant, state_->wall, ipv6, to_loopback, theirs, kernel);
+  connect_inside(state_->wall.pools, tenant, ipv6, std::move(inside));
+  wake(tenant, self, kernel);
+}
+
+void Attachment::sweep() noexcept {
+  try {
+    const std::vector<Slot> left = state_->owners.left(false);
+    if (!left.empty()) {
+      AddressBook book(state_->tenant.network.host);
+      detail::sweep(book, state_->wall, left, *state_->kernel);
+    }
+  } catch (const std::exception&) {
+    // It is tried again: whoever starts now has no part in it.
+  }
+  state_->kernel.reset();
+  state_->owners = Owners();
 }
 
 Attachment::Attachment(Attachment&&) noexcept = default;
@@ -323,18 +350,22 @@ Attachment::~Attachment() {
   }
 }
 
-const std::vector<std::string>& Attachment::warnings() const { return state_->warnings; }
+const std::vector<std::string>& Attachment::warnings() const { return state_->record.warnings; }
 
 NetworkUsage Attachment::end() {
   const auto state = std::exchange(state_, nullptr);
   if (!state) return {};
-  // Who waits for the end may be elsewhere than who has started it.
-  const auto here = Namespace::current(NamespaceKind::kNet).inode();
-  if (here == state->host.inode()) return state->disconnect();
-  return state->host.run([&state] { return state->disconnect(); });
+  return on(state->host, [&state] { return state->leave(); });
 }
 
-void Attachment::release() noexcept { state_.reset(); }
+void Attachment::release(pid_t pid) {
+  Tenant& tenant = state_->tenant;
+  tenant.released = {.pid = pid,
+                     .pid_namespace = Namespace::current(NamespaceKind::kPid).inode(),
+                     .net_namespace = Namespace::of(pid, NamespaceKind::kNet).inode()};
+  on(state_->host, [&tenant] { AddressBook(tenant.network.host).release(tenant); });
+  state_.reset();
+}
 
 void check_network(const Network& network) {
   const std::string& name = network.name;
@@ -388,7 +419,7 @@ void forget_network(const HostNetwork& host, const std::string& name) {
   detail::AddressBook book(host);
   const auto record = book.name(name);
   const auto tenant = record ? book.tenant(record->slot) : std::nullopt;
-  if (tenant && tenant->network.name == name && detail::is_alive(*tenant)) {
+  if (tenant && tenant->network.name == name && !book.is_gone(*tenant)) {
     throw SystemError(EBUSY, fmt::format("cannot forget the addresses of '{}'", name),
                       "a sandbox of that name has them");
   }

@@ -16,14 +16,22 @@ namespace sbx::detail {
 /// They go with the handle. Its network namespace takes the links with it, whoever ends it.
 class Attachment {
  public:
+  /// Gets it addresses and lets them through the walls: all that can be done before its network
+  /// namespace is made. Throws SystemError; nothing is left then.
+  explicit Attachment(const Network& network);
+
   /// Connects the network namespace of process `pid`. `inside` is a socket of NETLINK_ROUTE in
-  /// there. Throws SystemError; nothing is left then.
-  Attachment(const Network& network, pid_t pid, UniqueFd inside);
+  /// there. Throws SystemError; the place in the network remains until end().
+  void connect(pid_t pid, UniqueFd inside);
+
   Attachment(Attachment&&) noexcept;
   Attachment& operator=(Attachment&&) noexcept;
   Attachment(const Attachment&) = delete;
   Attachment& operator=(const Attachment&) = delete;
   ~Attachment();
+
+  /// Takes out whom nobody else will: those whose owner was killed.
+  void sweep() noexcept;
 
   /// What others do that will be in the way, one line each.
   [[nodiscard]] const std::vector<std::string>& warnings() const;
@@ -31,8 +39,9 @@ class Attachment {
   /// Takes it all back, once the sandbox has ended. What has passed since it was made.
   NetworkUsage end();
 
-  /// Leaves it in place: the next one who connects a sandbox takes it back after its end.
-  void release() noexcept;
+  /// Leaves it in place: the next one who connects a sandbox takes it back after the end of
+  /// process `pid`, its first.
+  void release(pid_t pid);
 
  private:
   struct State;

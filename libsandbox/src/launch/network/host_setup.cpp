@@ -339,7 +339,7 @@ void set_up_bridge(AddressBook& book, const HostNetwork& host, HostRecord& recor
   }
   if (!is_there) {
     RouteMessages messages;
-    messages.create_bridge(wall.names.bridge, kHostMac);
+    messages.create_bridge(wall.names.bridge, kHostMac, wall.names.group);
     messages.send(kernel.links);
   }
   const Ipv6 ipv6 = find_ipv6();

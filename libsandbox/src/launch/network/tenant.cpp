@@ -8,6 +8,10 @@
 namespace sbx::detail {
 namespace {
 
+// Groups of links: "sbx", and "s" with the number of another book; hardly anybody numbers his so.
+constexpr std::uint32_t kGroup = 0x736278;
+constexpr std::uint32_t kOtherGroups = 0x73000000;
+
 std::uint32_t hash(const std::string& text) {
   std::uint32_t value = 2166136261U;  // FNV-1a
   for (const char c : text) value = (value ^ static_cast<unsigned char>(c)) * 16777619U;
@@ -23,9 +27,12 @@ MacAddress mac_of(Slot slot) {
 
 HostNames names_of(const HostNetwork& host) {
   const auto directory = std::filesystem::absolute(host.run_directory).lexically_normal();
-  if (directory == HostNetwork{}.run_directory) return {"sandbox", "sbx-", "sbx-bridge"};
-  const std::string mark = fmt::format("{:06x}", hash(directory.native()) & 0xffffffU);
-  return {"sandbox-" + mark, "sb" + mark + "-", "sb" + mark + "-bridge"};
+  if (directory == HostNetwork{}.run_directory) {
+    return {"sandbox", "sbx-", "sbx-bridge", kGroup};
+  }
+  const std::uint32_t number = hash(directory.native()) & 0xffffffU;
+  const std::string mark = fmt::format("{:06x}", number);
+  return {"sandbox-" + mark, "sb" + mark + "-", "sb" + mark + "-bridge", kOtherGroups + number};
 }
 
 Slot last_slot(const Pools& pools) {

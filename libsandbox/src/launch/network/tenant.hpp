@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct HostNames {
   std::string table;   // of nf_tables
   std::string prefix;  // of every interface of ours
   std::string bridge;
+  std::uint32_t group;  // that every interface of ours is in
 
   [[nodiscard]] nft::Table filter() const { return {nft::Family::kInet, table}; }
   [[nodiscard]] nft::Table ports() const { return {nft::Family::kBridge, table}; }
@@ -50,12 +52,18 @@ inline constexpr Slot kLastSlot = 99999;  // what fits into the name of an inter
 /// The last slot that has an address in both.
 Slot last_slot(const Pools& pools);
 
+/// A sandbox that runs on without an owner: see Sandbox::release().
+struct Released {
+  pid_t pid = -1;                   // of its process 1
+  std::uint64_t pid_namespace = 0;  // in which it has that number: the inode
+  std::uint64_t net_namespace = 0;  // its own: the inode
+};
+
 /// A sandbox with a place in the network.
 struct Tenant {
   Slot slot = 0;
   Network network;
-  pid_t pid = -1;           // of its process 1
-  std::uint64_t inode = 0;  // of its network namespace
+  std::optional<Released> released;  // none: it ends with its owner
 
   [[nodiscard]] bool on_bridge() const { return network.mode == Network::Mode::kBridge; }
 };

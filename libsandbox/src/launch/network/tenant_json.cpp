@@ -47,26 +47,30 @@ TrafficCount count_of(const Json& json) {
 
 std::string to_json(const Tenant& tenant) {
   const Network& network = tenant.network;
-  return Json{{"pid", tenant.pid},
-              {"inode", tenant.inode},
-              {"slot", tenant.slot},
-              {"bridge", tenant.on_bridge()},
-              {"name", network.name},
-              {"internet", network.internet},
-              {"allow", texts(network.allow)},
-              {"deny", texts(network.deny)},
-              {"publish", texts(network.publish)},
-              {"rate", network.rate_bits_per_second},
-              {"connections", network.connections_max}}
-      .dump();
+  Json json = {{"slot", tenant.slot},
+               {"bridge", tenant.on_bridge()},
+               {"name", network.name},
+               {"internet", network.internet},
+               {"allow", texts(network.allow)},
+               {"deny", texts(network.deny)},
+               {"publish", texts(network.publish)},
+               {"rate", network.rate_bits_per_second},
+               {"connections", network.connections_max}};
+  if (tenant.released) {
+    const Released& alone = *tenant.released;
+    json["released"] = {alone.pid, alone.pid_namespace, alone.net_namespace};
+  }
+  return json.dump();
 }
 
 Tenant tenant_from_json(const std::string& text) {
   const Json json = Json::parse(text);
-  Tenant tenant{.slot = json.at("slot").get<Slot>(),
-                .network = {},
-                .pid = json.at("pid").get<pid_t>(),
-                .inode = json.at("inode").get<std::uint64_t>()};
+  Tenant tenant{.slot = json.at("slot").get<Slot>(), .network = {}, .released = {}};
+  if (const auto released = json.find("released"); released != json.end()) {
+    tenant.released = {.pid = released->at(0).get<pid_t>(),
+                       .pid_namespace = released->at(1).get<std::uint64_t>(),
+                       .net_namespace = released->at(2).get<std::uint64_t>()};
+  }
   Network& network = tenant.network;
   network.mode = json.at("bridge").get<bool>() ? Network::Mode::kBridge : Network::Mode::kRouted;
   network.name = json.at("name").get<std::string>();

@@ -65,14 +65,14 @@ void add_decision(Batch& batch, const Table& table, const std::string& chain,
   Rule rule;
   rule.within(family.destination, {destination.block.first(), destination.block.length});
   if (!destination.port) {
-    batch.add(table, chain, allows ? rule.accept() : rule.go_to(kRefusedChain));
+    batch.add(table, chain, rule.go_to(allows ? kPassedChain : kRefusedChain));
     return;
   }
   for (const std::uint8_t protocol : {IPPROTO_TCP, IPPROTO_UDP}) {
     Rule with_port = rule;
     with_port.equals(Field::kProtocol, byte_value(protocol))
         .equals(Field::kDestinationPort, port_value(*destination.port));
-    batch.add(table, chain, allows ? with_port.accept() : with_port.go_to(kRefusedChain));
+    batch.add(table, chain, with_port.go_to(allows ? kPassedChain : kRefusedChain));
   }
 }
 
@@ -85,21 +85,21 @@ struct OwnChains {
         policy(has_policy ? own_chain("policy", tenant) : kInternetChain),
         limit(has_limit ? own_chain("limit", tenant) : kStandardLimitChain),
         near(own_chain("near", tenant)),
-        rate(own_chain("rate", tenant)),
+        has_rate(tenant.network.rate_bits_per_second != 0),
+        sender(has_rate ? own_chain("rate", tenant) : kSenderKnownChain),
         decisions(decisions_of(tenant.network)),
         has_near(std::any_of(decisions.begin(), decisions.end(),
-                             [](const Decision& d) { return is_exact(d.destination); })),
-        has_rate(tenant.network.rate_bits_per_second != 0) {}
+                             [](const Decision& d) { return is_exact(d.destination); })) {}
 
   bool has_policy;
   bool has_limit;
   std::string policy;  // or that of all who ask for nothing special
   std::string limit;   // likewise
   std::string near;
-  std::string rate;
+  bool has_rate;
+  std::string sender;  // likewise
   std::vector<Decision> decisions;
   bool has_near;
-  bool has_rate;
 };
 
 void add_policy(Batch& batch, const Table& table, const Tenant& tenant, const OwnChains& own) {
@@ -126,9 +126,10 @@ void add_limit(Batch& batch, const Table& table, const Tenant& tenant, const Own
 
 void add_rate(Batch& batch, const Table& table, const Tenant& tenant, const OwnChains& own) {
   if (!own.has_rate) return;
-  batch.add(table, Chain{.name = own.rate});
+  batch.add(table, Chain{.name = own.sender});
   const std::uint64_t bytes = std::max<std::uint64_t>(tenant.network.rate_bits_per_second / 8, 1);
-  batch.add(table, own.rate, Rule().rate_over(bytes, kBurstBytes).drop());
+  batch.add(table, own.sender, Rule().rate_over(bytes, kBurstBytes).drop());
+  batch.add(table, own.sender, Rule().go_to(kSenderKnownChain));
 }
 
 using Elements = std::vector<std::pair<const Set*, std::vector<Element>>>;
@@ -142,9 +143,9 @@ void add_addresses(Elements& elements, const TenantAddresses& addresses, const O
                                   {.key = Value(address).add_byte(kReply)}};
     };
     elements.emplace_back(
-        &family.pins,
-        std::vector<Element>{
-            {.key = Value().add_name(addresses.entry).add(addresses.mac).add(address)}});
+        &family.pins, std::vector<Element>{
+                          {.key = Value().add_name(addresses.entry).add(addresses.mac).add(address),
+                           .data = Verdict::go_to(own.sender)}});
     elements.emplace_back(&family.policies,
                           std::vector<Element>{{.key = key, .data = Verdict::go_to(own.policy)}});
     elements.emplace_back(&family.limits,
@@ -153,10 +154,6 @@ void add_addresses(Elements& elements, const TenantAddresses& addresses, const O
     if (own.has_near) {
       elements.emplace_back(&family.exact,
                             std::vector<Element>{{.key = key, .data = Verdict::jump(own.near)}});
-    }
-    if (own.has_rate) {
-      elements.emplace_back(&family.rates,
-                            std::vector<Element>{{.key = key, .data = Verdict::jump(own.rate)}});
     }
     elements.emplace_back(&family.sent, directions());
     elements.emplace_back(&family.received, directions());
@@ -197,7 +194,7 @@ Elements port_elements_of(const Wall& wall, const Tenant& tenant) {
   Elements elements;
   for (const IpAddress& address : {addresses.ipv4, addresses.ipv6}) {
     elements.emplace_back(
-        &parts_of(address).pins,
+        &parts_of(address).port_pins,
         std::vector<Element>{
             {.key = Value().add_name(addresses.link).add(addresses.mac).add(address)}});
   }
@@ -242,7 +239,7 @@ void dismiss(Batch& batch, const Wall& wall, const Tenant& tenant) {
   if (own.has_policy) batch.remove_chain(table, own.policy);
   if (own.has_limit) batch.remove_chain(table, own.limit);
   if (own.has_near) batch.remove_chain(table, own.near);
-  if (own.has_rate) batch.remove_chain(table, own.rate);
+  if (own.has_rate) batch.remove_chain(table, own.sender);
 }
 
 void forget_connections(nft::Nftables& tables, const Wall& wall, const Tenant& tenant) {
