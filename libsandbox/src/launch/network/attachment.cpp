@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 #include <linux/capability.h>
+#include <linux/nsfs.h>
+#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -28,6 +30,26 @@ namespace {
 constexpr const char* kInnerLink = "eth0";
 constexpr std::size_t kLongestName = 64;
 
+/// Of what is undone because of an error nothing is told but that error.
+template <typename Undo>
+void undo(Undo work) noexcept {
+  try {
+    work();
+  } catch (const std::exception&) {
+    // The next one who connects a sandbox does it.
+  }
+}
+
+constexpr const char* kAttempt = "cannot give the sandbox a network of the host's";
+
+/// Of the user namespace that the network belongs to: with those in another one, as in a container,
+/// nothing can be done here.
+void require_owner(const Namespace& host) {
+  const UniqueFd owner(::ioctl(host.fd(), NS_GET_USERNS));
+  if (owner || errno != EPERM) return;
+  throw SystemError(EPERM, kAttempt, "it is of another user namespace than the caller's");
+}
+
 /// By capget(2): to read all sets from /proc takes as long as thirty other calls of a start.
 void require_rights() {
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
@@ -35,7 +57,7 @@ void require_rights() {
   check(raw::capget(&header, sets), "cannot read the caller's capabilities");
   const auto has = [&sets](unsigned right) { return (sets[0].effective >> right & 1U) != 0; };
   if (has(CAP_NET_ADMIN) && has(CAP_SYS_ADMIN)) return;
-  throw SystemError(EPERM, "cannot give the sandbox a network of the host's",
+  throw SystemError(EPERM, kAttempt,
                     "it takes CAP_NET_ADMIN and CAP_SYS_ADMIN, as root has; pasta needs neither");
 }
 
@@ -276,7 +298,7 @@ void Attachment::State::enter(AddressBook& book) {
   try {
     commit_admission(book, tenant.network, record, wall, tenant, *kernel);
   } catch (const std::exception&) {
-    take_out(book, wall, tenant, *kernel, std::move(owned));
+    undo([&] { take_out(book, wall, tenant, *kernel, std::move(owned)); });
     throw;
   }
 }
@@ -285,13 +307,20 @@ NetworkUsage Attachment::State::leave() {
   // Its end can take a grace period of the kernel's: others need not wait for that with the book.
   Conversations conversations;
   AddressBook book(tenant.network.host);
-  const NetworkUsage usage = take_out(book, wall, tenant, conversations, std::move(owned));
+  NetworkUsage usage;
+  try {
+    usage = take_out(book, wall, tenant, conversations, std::move(owned));
+  } catch (const std::exception&) {
+    undo([&] { take_down_host(book, tenant.network.host, conversations); });
+    throw;
+  }
   take_down_host(book, tenant.network.host, conversations);
   return usage;
 }
 
 Attachment::Attachment(const Network& network) : state_(std::make_unique<State>()) {
   require_rights();
+  require_owner(state_->host);
   state_->tenant.network = network;
   Conversations& kernel = state_->kernel.emplace();
   AddressBook book(network.host);
@@ -305,7 +334,7 @@ Attachment::Attachment(const Network& network) : state_(std::make_unique<State>(
       state_->enter(book);
     }
   } catch (const std::exception&) {
-    take_down_host(book, network.host, kernel);
+    undo([&] { take_down_host(book, network.host, kernel); });
     throw;
   }
 }

@@ -377,7 +377,12 @@ void take_down_host(AddressBook& book, const HostNetwork& host, Conversations& k
   // Who is killed here leaves something to be set up again.
   record->ready = record->bridge = false;
   record->name_servers.clear();
-  book.write_host(*record);
+  try {
+    book.write_host(*record);
+  } catch (const SystemError&) {
+    // On a full disk there would never be an end: and whoever finds the walls missing sets up
+    // again.
+  }
   const HostNames names = names_of(host);
   restore(record->settings);
   remove_links(names);
