@@ -139,6 +139,10 @@ Hosts::Hosts()
   Rtnetlink on_host(host);
   Rtnetlink on_internet(internet);
   Rtnetlink on_inner(inner);
+  // Else link-local addresses come into use some seconds later, and tests see routing change.
+  for (const Namespace* each : {&host, &internet, &inner}) {
+    write_on(*each, "/proc/sys/net/ipv6/conf/default/accept_dad", "0");
+  }
   Link host_lo = on_host.open("lo");
   Link internet_lo = on_internet.open("lo");
   Link inner_lo = on_inner.open("lo");
