@@ -139,7 +139,7 @@ Hosts::Hosts()
   Rtnetlink on_host(host);
   Rtnetlink on_internet(internet);
   Rtnetlink on_inner(inner);
-  // Else link-local addresses come into use some seconds later, and tests see routing change.
+  // Else link-local addresses come into use some seconds later, and tests see routes change.
   for (const Namespace* each : {&host, &internet, &inner}) {
     write_on(*each, "/proc/sys/net/ipv6/conf/default/accept_dad", "0");
   }
