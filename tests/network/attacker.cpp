@@ -335,11 +335,13 @@ std::string routing_of(const Namespace& where) {
     for (const char* what :
          {"-o address", "-4 route show table all", "-6 route show table all", "-4 neighbour",
           "-6 neighbour", "-4 route show cache", "-6 route show cache"}) {
-      // Times, and how sure the kernel is, are not what this is about.
+      // Times, and how sure the kernel is, are not what this is about; nor that the other hosts
+      // look now and then whether this one is still there.
       text += run({.argv = {"/bin/sh", "-c",
                             std::string("ip ") + what +
                                 " | sed -E 's/(valid_lft|preferred_lft|used|expires) [^ ]*//g;"
-                                " s/ (REACHABLE|STALE|DELAY|PROBE)//' | sort"}})
+                                " s/ (REACHABLE|STALE|DELAY|PROBE)//; /^fe80.* dev (up0|inner0) "
+                                "lladdr/d' | sort"}})
                   .out;
     }
     return text;

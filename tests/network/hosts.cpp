@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 
 #include <cstring>
@@ -59,14 +61,28 @@ int type_of(Transport transport) {
   return (transport == Transport::kTcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC;
 }
 
+/// Of the kernel, which may have been started without, and of namespaces that are made now.
+bool has_ipv6() {
+  static const bool has = Namespace::create(NamespaceKind::kNet).run([] {
+    std::string off;
+    std::ifstream("/proc/sys/net/ipv6/conf/lo/disable_ipv6") >> off;
+    return off == "0";
+  });
+  return has;
+}
+
 void add(Link& link, std::initializer_list<const char*> addresses) {
-  for (const char* address : addresses) link.add_address(IpPrefix::parse(address));
+  for (const char* address : addresses) {
+    const IpPrefix prefix = IpPrefix::parse(address);
+    if (prefix.address.family() == IpFamily::kIpv4 || has_ipv6()) link.add_address(prefix);
+  }
   link.set_up();
 }
 
 void add_default_routes(Link& link, const char* gateway4, const char* gateway6) {
   link.add_route(
       {.destination = IpPrefix::parse("0.0.0.0/0"), .gateway = IpAddress::parse(gateway4)});
+  if (!has_ipv6()) return;
   link.add_route({.destination = IpPrefix::parse("::/0"), .gateway = IpAddress::parse(gateway6)});
 }
 
@@ -123,6 +139,10 @@ Hosts::Hosts()
   Rtnetlink on_host(host);
   Rtnetlink on_internet(internet);
   Rtnetlink on_inner(inner);
+  // Else link-local addresses come into use some seconds later, and tests see routes change.
+  for (const Namespace* each : {&host, &internet, &inner}) {
+    write_on(*each, "/proc/sys/net/ipv6/conf/default/accept_dad", "0");
+  }
   Link host_lo = on_host.open("lo");
   Link internet_lo = on_internet.open("lo");
   Link inner_lo = on_inner.open("lo");
@@ -182,6 +202,19 @@ Output Hosts::run(const Network& network, const std::string& script) const {
 
 std::string Hosts::say(const Network& network, const std::string& script) const {
   return run(network, script).out;
+}
+
+void Hosts::have_own_mounts() {
+  if (::unshare(CLONE_NEWNS) < 0) fail("cannot have mounts of one's own");
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) {
+    fail("cannot keep mounts to oneself");
+  }
+}
+
+void bind(const std::filesystem::path& what, const std::filesystem::path& where) {
+  if (::mount(what.c_str(), where.c_str(), nullptr, MS_BIND, nullptr) < 0) {
+    fail("cannot mount on " + where.native());
+  }
 }
 
 std::string Hosts::on_host(const std::vector<std::string>& argv) const {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -71,6 +72,15 @@ class Hosts {
   [[nodiscard]] std::string say(const Network& network, const std::string& script) const;
   Output run(const Network& network, const std::string& script) const;
 
+  /// Runs `body` on the host, on a thread whose mounts are its own.
+  template <typename F>
+  auto with_own_mounts(F body) const {
+    return host.run([&body] {
+      have_own_mounts();
+      return body();
+    });
+  }
+
   /// Runs `argv` on the host: its output.
   [[nodiscard]] std::string on_host(const std::vector<std::string>& argv) const;
 
@@ -83,8 +93,13 @@ class Hosts {
   [[nodiscard]] bool comes_to(const std::string& inventory) const;
 
  private:
+  static void have_own_mounts();
+
   TempDir directory_;
 };
+
+/// Shows `what` in the place of `where`: among mounts of one's own.
+void bind(const std::filesystem::path& what, const std::filesystem::path& where);
 
 /// The sandbox's own address.
 std::string address_of(const Sandbox& sandbox, IpFamily family);

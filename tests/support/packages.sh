@@ -15,7 +15,7 @@ build_packages=(
 test_packages=(
   "${build_packages[@]}"
   clang-14 clang-format cmake doctest-dev g++-12 libclang-rt-14-dev libstdc++-12-dev
-  passt uidmap bash-completion zsh fish patch iproute2 nftables
+  passt uidmap bash-completion zsh fish patch iproute2 iptables nftables
   beanstalkd memcached redis-server
 )
 

@@ -149,20 +149,18 @@ auto parse_file(const UniqueFd& directory, const std::string& name, Parse parse)
 void write_new(const UniqueFd& directory, const std::string& name, const std::string& text) {
   const UniqueFd fd(
       ::openat(directory.get(), kNew, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd) throw_errno("cannot write '{}' in the book of addresses", printable(name));
-  const ssize_t size = ::write(fd.get(), text.data(), text.size());
-  if (size < 0) throw_errno("cannot write '{}' in the book of addresses", printable(name));
-  if (static_cast<std::size_t>(size) != text.size()) {
-    throw SystemError(ENOSPC,
-                      fmt::format("cannot write '{}' in the book of addresses", printable(name)));
-  }
+  const ssize_t size = fd ? ::write(fd.get(), text.data(), text.size()) : -1;
+  if (size == static_cast<ssize_t>(text.size())) return;
+  const int error = size < 0 ? errno : ENOSPC;
+  ::unlinkat(directory.get(), kNew, 0);
+  throw SystemError(error, fmt::format("cannot write '{}'", place_of(directory.get(), name)));
 }
 
 /// The file is the old one, or the whole new one.
 void write_file(const UniqueFd& directory, const std::string& name, const std::string& text) {
   write_new(directory, name, text);
   if (::renameat(directory.get(), kNew, directory.get(), name.c_str()) < 0) {
-    throw_errno("cannot write '{}' in the book of addresses", printable(name));
+    throw_failed("write", directory.get(), name);
   }
 }
 
@@ -237,13 +235,18 @@ NetworkUsage add(const NetworkUsage& one, const NetworkUsage& other) {
 
 AddressBook::AddressBook(const HostNetwork& host) {
   const fs::path place = fs::path(".network") / namespace_cookie();
-  run_ = lock_directory(own_top(host.run_directory), place);
-  entries_ = directory_below(run_, "tenants");
-  owners_ = owners();
-  state_ = directory_below(own_top(host.state_directory), "network");
-  names_ = directory_below(state_, "names");
-  slots_ = directory_below(state_, "slots");
   run_path_ = host.run_directory / place;
+  try {
+    run_ = lock_directory(own_top(host.run_directory), place);
+    entries_ = directory_below(run_, "tenants");
+    owners_ = owners();
+    state_ = directory_below(own_top(host.state_directory), "network");
+    names_ = directory_below(state_, "names");
+    slots_ = directory_below(state_, "slots");
+  } catch (const std::exception&) {
+    remove_directories();
+    throw;
+  }
 }
 
 Owners AddressBook::owners() const { return Owners(directory_below(run_, ".")); }
@@ -309,9 +312,14 @@ void AddressBook::keep(const std::string& name, Slot slot) {
   const std::string link = std::to_string(slot);
   // First the slot, which keeps others away from it; then the name, which makes it good.
   if (::symlinkat(name.c_str(), slots_.get(), link.c_str()) < 0 && errno != EEXIST) {
-    throw_errno("cannot write in the book of addresses");
+    throw_failed("make the link", slots_.get(), link);
   }
-  write_file(names_, name, to_json(NameRecord{.slot = slot, .usage = {}}));
+  try {
+    write_file(names_, name, to_json(NameRecord{.slot = slot, .usage = {}}));
+  } catch (const SystemError&) {
+    ::unlinkat(slots_.get(), link.c_str(), 0);
+    throw;
+  }
 }
 
 UniqueFd AddressBook::enter(Tenant& tenant, const Pools& pools) {
@@ -404,8 +412,16 @@ void AddressBook::tidy() noexcept {
   // What somebody who was killed was writing.
   for (const UniqueFd* directory : {&run_, &entries_}) ::unlinkat(directory->get(), kNew, 0);
   owners_.tidy();
-  ::unlinkat(run_.get(), "tenants", AT_REMOVEDIR);
-  if (::rmdir(run_path_.c_str()) == 0) ::rmdir(run_path_.parent_path().c_str());
+  remove_directories();
+}
+
+void AddressBook::remove_directories() noexcept {
+  // The book's own goes under its lock alone.
+  if (run_) {
+    ::unlinkat(run_.get(), "tenants", AT_REMOVEDIR);
+    ::rmdir(run_path_.c_str());
+  }
+  ::rmdir(run_path_.parent_path().c_str());
 }
 
 }  // namespace sbx::detail

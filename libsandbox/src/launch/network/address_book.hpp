@@ -89,6 +89,7 @@ class AddressBook {
   void tidy() noexcept;
 
  private:
+  void remove_directories() noexcept;
   UniqueFd enter_at(Tenant& tenant, Slot slot);
   Slot find_free(Slot last);
   void keep(const std::string& name, Slot slot);

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 #include <linux/capability.h>
+#include <linux/nsfs.h>
+#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -28,6 +30,26 @@ namespace {
 constexpr const char* kInnerLink = "eth0";
 constexpr std::size_t kLongestName = 64;
 
+/// Of what is undone because of an error nothing is told but that error.
+template <typename Undo>
+void undo(Undo work) noexcept {
+  try {
+    work();
+  } catch (const std::exception&) {
+    // The next one who connects a sandbox does it.
+  }
+}
+
+constexpr const char* kAttempt = "cannot give the sandbox a network of the host's";
+
+/// Of the user namespace that the network belongs to: with those in another one, as in a container,
+/// nothing can be done here.
+void require_owner(const Namespace& host) {
+  const UniqueFd owner(::ioctl(host.fd(), NS_GET_USERNS));
+  if (owner || errno != EPERM) return;
+  throw SystemError(EPERM, kAttempt, "it is of another user namespace than the caller's");
+}
+
 /// By capget(2): to read all sets from /proc takes as long as thirty other calls of a start.
 void require_rights() {
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
@@ -35,7 +57,7 @@ void require_rights() {
   check(raw::capget(&header, sets), "cannot read the caller's capabilities");
   const auto has = [&sets](unsigned right) { return (sets[0].effective >> right & 1U) != 0; };
   if (has(CAP_NET_ADMIN) && has(CAP_SYS_ADMIN)) return;
-  throw SystemError(EPERM, "cannot give the sandbox a network of the host's",
+  throw SystemError(EPERM, kAttempt,
                     "it takes CAP_NET_ADMIN and CAP_SYS_ADMIN, as root has; pasta needs neither");
 }
 
@@ -158,11 +180,12 @@ void remove_link(const std::string& name, Conversations& kernel) {
 }
 
 /// The outer end, and the host's way to the sandbox.
-void connect_outside(const Tenant& tenant, const TenantAddresses& self, std::uint32_t group,
-                     bool to_loopback, const Namespace& inside, Conversations& kernel) {
+void connect_outside(const Tenant& tenant, const Wall& wall, Ipv6 ipv6, bool to_loopback,
+                     const Namespace& inside, Conversations& kernel) {
+  const TenantAddresses self(wall.names, wall.pools, tenant);
   const Veth veth{.name = self.link,
                   .mac = tenant.on_bridge() ? std::nullopt : std::optional(kHostMac),
-                  .group = group,
+                  .group = wall.names.group,
                   .peer_name = kInnerLink,
                   .peer_mac = self.mac,
                   .peer_namespace = &inside,
@@ -185,9 +208,10 @@ void connect_outside(const Tenant& tenant, const TenantAddresses& self, std::uin
     messages.join(outer, way, {.isolated = true, .learning = false, .flood = false});
     messages.add_forwarding(outer, self.mac);
   }
-  messages.set_no_link_local(outer);
+  if (ipv6 != Ipv6::kAbsent) messages.set_no_link_local(outer);
   messages.set_up(outer);
-  for (const IpAddress& address : {self.ipv4, self.ipv6}) {
+  for (const IpPrefix& pool : pools_in_use(wall.pools, ipv6)) {
+    const IpAddress address = pool.at(tenant.slot);
     messages.add_route(way, {.destination = {address, address.bits()}}, Existing::kReplaced);
     messages.add_neighbour(way, address, self.mac, Existing::kReplaced);
   }
@@ -195,32 +219,44 @@ void connect_outside(const Tenant& tenant, const TenantAddresses& self, std::uin
     messages.limit_rate(outer, tenant.network.rate_bits_per_second);
   }
   messages.send(kernel.links);
-  if (!tenant.on_bridge() && to_loopback) open_to_loopback(outer, kernel.links);
+  if (!tenant.on_bridge() && to_loopback) open_to_loopback(outer, ipv6, kernel.links);
 }
 
 IpPrefix all_of(const IpPrefix& pool) {
   return IpPrefix::parse(pool.address.family() == IpFamily::kIpv4 ? "0.0.0.0/0" : "::/0");
 }
 
+void add_way_out(RouteMessages& messages, const LinkName& inner, const IpPrefix& pool, Slot slot) {
+  const IpAddress address = pool.at(slot);
+  const IpAddress gateway = pool.at(kGateway);
+  messages.add_address(inner, {address, address.bits()}, Existing::kRefused);
+  messages.add_neighbour(inner, gateway, kHostMac, Existing::kReplaced);
+  messages.add_route(inner, {.destination = all_of(pool), .gateway = gateway, .on_link = true},
+                     Existing::kReplaced);
+}
+
 /// The inner end: its addresses, and the one way out.
-void connect_inside(const Pools& pools, const Tenant& tenant, UniqueFd socket) {
+void connect_inside(const Pools& pools, const Tenant& tenant, Ipv6 ipv6, UniqueFd socket) {
   NetlinkSocket inside(std::move(socket));
   const LinkName inner = open_link(inside, kInnerLink);
   RouteMessages messages;
-  messages.set_no_link_local(inner);
+  if (ipv6 != Ipv6::kAbsent) messages.set_no_link_local(inner);
   messages.set_up(inner);
-  for (const IpPrefix& pool : {pools.ipv4, pools.ipv6}) {
-    const IpAddress address = pool.at(tenant.slot);
-    const IpAddress gateway = pool.at(kGateway);
-    messages.add_address(inner, {address, address.bits()}, Existing::kRefused);
-    messages.add_neighbour(inner, gateway, kHostMac, Existing::kReplaced);
-    messages.add_route(inner, {.destination = all_of(pool), .gateway = gateway, .on_link = true},
-                       Existing::kReplaced);
-  }
+  add_way_out(messages, inner, pools.ipv4, tenant.slot);
   if (tenant.network.rate_bits_per_second != 0) {
     messages.limit_rate(inner, tenant.network.rate_bits_per_second);
   }
   messages.send(inside);
+  if (ipv6 != Ipv6::kOn) return;
+  messages.clear();
+  add_way_out(messages, inner, pools.ipv6, tenant.slot);
+  try {
+    messages.send(inside);
+  } catch (const SystemError& error) {
+    // By its settings the namespace has none: it was made with those of the kernel's parameters, or
+    // of another's (net.core.devconf_inherit_init_net).
+    if (error.code().value() != EACCES) throw;
+  }
 }
 
 /// An end of a pair sends nothing until the kernel has noticed that the other is up, too, which can
@@ -269,7 +305,7 @@ void Attachment::State::enter(AddressBook& book) {
   try {
     commit_admission(book, tenant.network, record, wall, tenant, *kernel);
   } catch (const std::exception&) {
-    take_out(book, wall, tenant, *kernel, std::move(owned));
+    undo([&] { take_out(book, wall, tenant, *kernel, std::move(owned)); });
     throw;
   }
 }
@@ -278,13 +314,20 @@ NetworkUsage Attachment::State::leave() {
   // Its end can take a grace period of the kernel's: others need not wait for that with the book.
   Conversations conversations;
   AddressBook book(tenant.network.host);
-  const NetworkUsage usage = take_out(book, wall, tenant, conversations, std::move(owned));
+  NetworkUsage usage;
+  try {
+    usage = take_out(book, wall, tenant, conversations, std::move(owned));
+  } catch (const std::exception&) {
+    undo([&] { take_down_host(book, tenant.network.host, conversations); });
+    throw;
+  }
   take_down_host(book, tenant.network.host, conversations);
   return usage;
 }
 
 Attachment::Attachment(const Network& network) : state_(std::make_unique<State>()) {
   require_rights();
+  require_owner(state_->host);
   state_->tenant.network = network;
   Conversations& kernel = state_->kernel.emplace();
   AddressBook book(network.host);
@@ -298,7 +341,7 @@ Attachment::Attachment(const Network& network) : state_(std::make_unique<State>(
       state_->enter(book);
     }
   } catch (const std::exception&) {
-    take_down_host(book, network.host, kernel);
+    undo([&] { take_down_host(book, network.host, kernel); });
     throw;
   }
 }
@@ -309,8 +352,9 @@ void Attachment::connect(pid_t pid, UniqueFd inside) {
   const TenantAddresses self(state_->wall.names, state_->wall.pools, tenant);
   const Namespace theirs = Namespace::of(pid, NamespaceKind::kNet);
   const bool to_loopback = !tenant.network.publish.empty() || asks_loopback(state_->record);
-  connect_outside(tenant, self, state_->wall.names.group, to_loopback, theirs, kernel);
-  connect_inside(state_->wall.pools, tenant, std::move(inside));
+  const Ipv6 ipv6 = find_ipv6();
+  connect_outside(tenant, state_->wall, ipv6, to_loopback, theirs, kernel);
+  connect_inside(state_->wall.pools, tenant, ipv6, std::move(inside));
   wake(tenant, self, kernel);
 }
 

@@ -11,8 +11,10 @@
 #include <array>
 #include <cerrno>
 #include <filesystem>
+#include <utility>
 
 #include "kernel/netlink/route_messages.hpp"
+#include "launch/network/other_walls.hpp"
 #include "launch/network/resolver.hpp"
 #include "sbx/link.hpp"
 #include "sys/error.hpp"
@@ -177,7 +179,7 @@ LinkName loopback(const Conversations& kernel) { return open_link(kernel.links, 
 /// The host's address for sandboxes: where their packets are sent to, and answers come from.
 void add_gateway(const Pools& pools, Conversations& kernel) {
   RouteMessages messages;
-  for (const IpPrefix& pool : {pools.ipv4, pools.ipv6}) {
+  for (const IpPrefix& pool : pools_in_use(pools, find_ipv6())) {
     const IpAddress address = pool.at(kGateway);
     messages.add_address(loopback(kernel), {address, address.bits()}, Existing::kReplaced);
   }
@@ -185,7 +187,7 @@ void add_gateway(const Pools& pools, Conversations& kernel) {
 }
 
 void remove_gateway(const Pools& pools, Conversations& kernel) {
-  for (const IpPrefix& pool : {pools.ipv4, pools.ipv6}) {
+  for (const IpPrefix& pool : pools_in_use(pools, find_ipv6())) {
     const IpAddress address = pool.at(kGateway);
     try {
       RouteMessages messages;
@@ -225,17 +227,14 @@ void update_name_servers(AddressBook& book, const HostNetwork& host, HostRecord&
   book.write_host(record);
 }
 
-/// Looks for other walls when other tables are there than the last time.
+/// Looks for other walls when other filters are there than the last time.
 void update_warnings(AddressBook& book, HostRecord& record, const Wall& wall,
                      const Conversations& kernel) {
-  std::vector<std::string> names;
-  for (const nft::Table& table : kernel.tables.tables()) {
-    if (table.name != wall.names.table) names.push_back(table.name);
-  }
-  if (names == record.tables) return;
-  record.tables = names;
+  std::vector<std::string> filters = other_filters(kernel.tables, wall.names);
+  if (filters == record.tables) return;
+  record.tables = std::move(filters);
   record.warnings.clear();
-  for (const std::string& other : other_walls(kernel.tables, wall)) {
+  for (const std::string& other : other_walls(kernel.tables, wall.names, asks_loopback(record))) {
     record.warnings.push_back(
         fmt::format("{} drops what it does not know: let it accept what comes from and goes to "
                     "interfaces '{}*'",
@@ -267,8 +266,24 @@ void restore(const std::vector<ChangedSetting>& settings) {
 
 }  // namespace
 
-void open_to_loopback(const LinkName& link, NetlinkSocket& links) {
+Ipv6 find_ipv6() {
+  bool on = true;
+  for (const char* links : {"default", "lo"}) {
+    const std::string off = read_setting(fmt::format("{}/{}/disable_ipv6", kInterfaces6, links));
+    if (off.empty()) return Ipv6::kAbsent;
+    on = on && off == "0";
+  }
+  return on ? Ipv6::kOn : Ipv6::kOff;
+}
+
+std::vector<IpPrefix> pools_in_use(const Pools& pools, Ipv6 ipv6) {
+  if (ipv6 == Ipv6::kOn) return {pools.ipv4, pools.ipv6};
+  return {pools.ipv4};
+}
+
+void open_to_loopback(const LinkName& link, Ipv6 ipv6, NetlinkSocket& links) {
   write_setting(fmt::format("/proc/sys/net/ipv4/conf/{}/route_localnet", link.name), "1");
+  if (ipv6 != Ipv6::kOn) return;
   RouteMessages messages;
   messages.add_local_route(link, IpAddress::parse("::1"));
   messages.send(links);
@@ -327,12 +342,13 @@ void set_up_bridge(AddressBook& book, const HostNetwork& host, HostRecord& recor
     messages.create_bridge(wall.names.bridge, kHostMac, wall.names.group);
     messages.send(kernel.links);
   }
+  const Ipv6 ipv6 = find_ipv6();
   const LinkName bridge = open_link(kernel.links, wall.names.bridge);
   RouteMessages messages;
-  messages.set_no_link_local(bridge);
+  if (ipv6 != Ipv6::kAbsent) messages.set_no_link_local(bridge);
   messages.set_up(bridge);
   messages.send(kernel.links);
-  open_to_loopback(bridge, kernel.links);
+  open_to_loopback(bridge, ipv6, kernel.links);
   record.bridge = true;
   book.write_host(record);
 }
@@ -361,7 +377,12 @@ void take_down_host(AddressBook& book, const HostNetwork& host, Conversations& k
   // Who is killed here leaves something to be set up again.
   record->ready = record->bridge = false;
   record->name_servers.clear();
-  book.write_host(*record);
+  try {
+    book.write_host(*record);
+  } catch (const SystemError&) {
+    // On a full disk there would never be an end: and whoever finds the walls missing sets up
+    // again.
+  }
   const HostNames names = names_of(host);
   restore(record->settings);
   remove_links(names);

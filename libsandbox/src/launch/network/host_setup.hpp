@@ -6,6 +6,9 @@
 
 #include <linux/netlink.h>
 
+#include <cstdint>
+#include <vector>
+
 #include "kernel/netlink/connection_tracking.hpp"
 #include "kernel/netlink/route_messages.hpp"
 #include "kernel/netlink/socket.hpp"
@@ -16,6 +19,18 @@
 #include "sbx/nftables.hpp"
 
 namespace sbx::detail {
+
+/// What the host has of IPv6, for links that are made now.
+enum class Ipv6 : std::uint8_t {
+  kAbsent,  ///< the kernel was started without
+  kOff,     ///< by net.ipv6.conf.*.disable_ipv6
+  kOn,
+};
+
+Ipv6 find_ipv6();
+
+/// Those of the pools that sandboxes have addresses of.
+std::vector<IpPrefix> pools_in_use(const Pools& pools, Ipv6 ipv6);
 
 /// The conversations with the kernel that a change of the host's network takes.
 struct Conversations {
@@ -42,7 +57,7 @@ void take_down_host(AddressBook& book, const HostNetwork& host, Conversations& k
 
 /// Lets what the host's loopback has asked come back through the link, and what is asked of a name
 /// server there in. Nothing else is: see build_wall().
-void open_to_loopback(const LinkName& link, NetlinkSocket& links);
+void open_to_loopback(const LinkName& link, Ipv6 ipv6, NetlinkSocket& links);
 
 /// Whether the name server that sandboxes ask is on the host's loopback.
 bool asks_loopback(const HostRecord& record);

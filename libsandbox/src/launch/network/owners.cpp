@@ -2,11 +2,13 @@
 #include "launch/network/owners.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <filesystem>
 #include <string>
 
 #include "sys/error.hpp"
@@ -54,9 +56,12 @@ bool is_locked(const UniqueFd& file, off_t byte) {
 }
 
 void write_byte(const UniqueFd& file, off_t byte, char value) {
-  if (::pwrite(file.get(), &value, 1, byte) != 1) {
-    throw_errno("cannot write in the list of the addresses' owners");
-  }
+  if (::pwrite(file.get(), &value, 1, byte) == 1) return;
+  const int error = errno;
+  std::error_code unknown;
+  const auto place =
+      std::filesystem::read_symlink(fmt::format("/proc/self/fd/{}", file.get()), unknown);
+  throw SystemError(error, fmt::format("cannot write '{}'", printable(place.native())));
 }
 
 // The same for all of the machine's processes.

@@ -385,20 +385,4 @@ void admit_name_servers(Batch& batch, const Wall& wall, const std::vector<IpAddr
   }
 }
 
-std::vector<std::string> other_walls(const nft::Nftables& tables, const Wall& wall) {
-  std::vector<std::string> found;
-  for (const auto& [table, chain] : tables.chains()) {
-    const bool ip = table.family == nft::Family::kInet || table.family == nft::Family::kIpv4 ||
-                    table.family == nft::Family::kIpv6;
-    if (!ip || table.name == wall.names.table || !chain.base || !chain.base->drops) continue;
-    if (chain.base->hook != Hook::kForward) continue;
-    const char* family = table.family == nft::Family::kInet   ? "inet"
-                         : table.family == nft::Family::kIpv4 ? "ip"
-                                                              : "ip6";
-    found.push_back(
-        fmt::format("the chain '{}' of the table '{} {}'", chain.name, family, table.name));
-  }
-  return found;
-}
-
 }  // namespace sbx::detail

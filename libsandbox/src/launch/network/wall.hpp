@@ -46,8 +46,4 @@ void forget_connections(nft::Nftables& tables, const Wall& wall, const Tenant& t
 /// What has passed to and from `tenant` since it was admitted.
 NetworkUsage read_usage(const nft::Nftables& tables, const Wall& wall, const Tenant& tenant);
 
-/// The base chains of others that drop what they do not know, where packets of sandboxes come by:
-/// "the chain 'FORWARD' of the table 'ip filter'".
-std::vector<std::string> other_walls(const nft::Nftables& tables, const Wall& wall);
-
 }  // namespace sbx::detail
