@@ -289,6 +289,7 @@ struct Attachment::State {
   UniqueFd owned;
   Owners owners;
   HostRecord record;
+  Ipv6 ipv6 = Ipv6::kOn;
 };
 
 void Attachment::State::prepare(AddressBook& book) {
@@ -296,6 +297,7 @@ void Attachment::State::prepare(AddressBook& book) {
   record = set_up_host(book, network.host, *kernel);
   if (network.mode == Network::Mode::kBridge) set_up_bridge(book, network.host, record, *kernel);
   wall = {names_of(network.host), record.pools};
+  ipv6 = find_ipv6();
   owners = book.owners();
   require_silent_ports(network);
 }
@@ -352,7 +354,7 @@ void Attachment::connect(pid_t pid, UniqueFd inside) {
   const TenantAddresses self(state_->wall.names, state_->wall.pools, tenant);
   const Namespace theirs = Namespace::of(pid, NamespaceKind::kNet);
   const bool to_loopback = !tenant.network.publish.empty() || asks_loopback(state_->record);
-  const Ipv6 ipv6 = find_ipv6();
+  const Ipv6 ipv6 = state_->ipv6;
   connect_outside(tenant, state_->wall, ipv6, to_loopback, theirs, kernel);
   connect_inside(state_->wall.pools, tenant, ipv6, std::move(inside));
   wake(tenant, self, kernel);
