@@ -154,9 +154,8 @@ std::string elements_script(const FloorTenant& tenant, const char* verb) {
       return fmt::format("\"{}\" . {} . {}", link, self.mac.to_string(), own);
     };
     const std::string directions = fmt::format("{0} . original, {0} . reply", own);
-    text += element("inet", std::string("pins") + end, pin(self.entry) + " : goto sender_known");
-    text += element("inet", std::string("policies") + end, own + " : goto internet");
-    text += element("inet", std::string("limits") + end, own + " : jump standard_limit");
+    text += element("inet", std::string("pins") + end, pin(self.entry) + " : accept");
+    text += element("inet", std::string("standard") + end, own);
     text += element("inet", std::string("own") + end, fmt::format("{0} . {0}", own));
     text += element("inet", std::string("sent") + end, directions);
     text += element("inet", std::string("received") + end, directions);

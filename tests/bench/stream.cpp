@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -57,6 +58,13 @@ void connect_to(const UniqueFd& socket, const sockaddr_in& address) {
        "cannot connect");
 }
 
+/// The one of all kernels that never waits to send evenly: that would be measured, too.
+void send_at_once(const UniqueFd& socket) {
+  constexpr std::string_view kReno = "reno";
+  need(::setsockopt(socket.get(), IPPROTO_TCP, TCP_CONGESTION, kReno.data(), kReno.size()),
+       "cannot choose how TCP avoids congestion");
+}
+
 void set_no_delay(const UniqueFd& socket) {
   const int on = 1;
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -81,11 +89,10 @@ void receive_all(const UniqueFd& socket, std::size_t bytes) {
   }
 }
 
-/// The calling thread, where there is such a processor.
-void stay_on_processor(int number) {
+void stay_on_first_processor() {
   cpu_set_t one;
   CPU_ZERO(&one);
-  CPU_SET(number, &one);
+  CPU_SET(0, &one);
   ::sched_setaffinity(0, sizeof one, &one);
 }
 
@@ -95,6 +102,8 @@ Stream::Stream(const Namespace& from, const Namespace& to, const std::string& ad
     : near_(open_socket(from, SOCK_STREAM)) {
   const UniqueFd listening = open_socket(to, SOCK_STREAM);
   const sockaddr_in place = bind_to(listening, address);
+  send_at_once(near_);
+  send_at_once(listening);
   need(::listen(listening.get(), 1), "cannot listen");
   connect_to(near_, place);
   far_ =
@@ -108,10 +117,10 @@ double Stream::transfer(std::size_t bytes, Direction direction) const {
   const UniqueFd& receiver = direction == Direction::kOut ? far_ : near_;
   double took = 0;
   std::jthread([&] {
-    stay_on_processor(1);
+    stay_on_first_processor();
     const auto start = Clock::now();
     const std::jthread sending([&] {
-      stay_on_processor(0);
+      stay_on_first_processor();
       send_all(sender, bytes);
     });
     receive_all(receiver, bytes);
@@ -123,14 +132,14 @@ double Stream::transfer(std::size_t bytes, Direction direction) const {
 double Stream::exchange(int times) const {
   double took = 0;
   const std::jthread answering([&] {
-    stay_on_processor(0);
+    stay_on_first_processor();
     for (int i = 0; i < times; ++i) {
       receive_all(far_, kQuestion);
       send_all(far_, kQuestion);
     }
   });
   std::jthread([&] {
-    stay_on_processor(0);
+    stay_on_first_processor();
     const auto start = Clock::now();
     for (int i = 0; i < times; ++i) {
       send_all(near_, kQuestion);

@@ -18,12 +18,12 @@ class Stream {
  public:
   Stream(const Namespace& from, const Namespace& to, const std::string& address);
 
-  /// The microseconds until so many bytes have come over. Each end stays on a processor of its own,
-  /// where there are two: the kernel else puts both on one now and then, which is twice as fast.
+  /// The microseconds until so many bytes have come over. Both ends stay on one processor: on two
+  /// they wait for each other now and then, and what that takes hides what is measured.
   double transfer(std::size_t bytes, Direction direction) const;
 
-  /// The microseconds that so many small questions and answers take, one after the other. Both ends
-  /// stay on one processor: the figure is that of the packets' way, and not of waking another.
+  /// The microseconds that so many small questions and answers take, one after the other, on one
+  /// processor, too.
   double exchange(int times) const;
 
  private:

@@ -116,6 +116,10 @@ sbx::Report run_scenario(std::string_view name, const Input& input) {
     spec.init = sbx::Init::kNone;
     return start_plain(spec);
   }
+  if (name == "pasta") {
+    spec.network.mode = sbx::Network::Mode::kUser;
+    return start_plain(spec);
+  }
   if (name == "rich") return start_plain(rich_spec(input));
   if (name == "given") {
     spec.root.directory = input.directory / "root";

@@ -146,11 +146,6 @@ int processes_in(const sbx::Sandbox& sandbox) {
   return static_cast<int>(count);
 }
 
-bool has_pasta() {
-  return sbx::test::run({.argv = {"sh", "-c", "command -v pasta"}}).status == 0 &&
-         ::access("/dev/net/tun", R_OK | W_OK) == 0;
-}
-
 bool test_all() { return std::getenv("SBX_TEST_ALL") != nullptr; }
 
 }  // namespace faults

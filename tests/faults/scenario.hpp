@@ -71,8 +71,6 @@ sbx::Sandbox start_named(const Ground& ground, const std::string& name);
 /// How many processes run in it, its init not counted, once that number does not change any more.
 int processes_in(const sbx::Sandbox& sandbox);
 
-bool has_pasta();
-
 /// Whether every place is to be tested, and not a sample: SBX_TEST_ALL is set.
 bool test_all();
 

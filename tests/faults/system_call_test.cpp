@@ -20,6 +20,7 @@
 #include "faults/tolerated.hpp"
 #include "support/cgroup.hpp"
 #include "support/command.hpp"
+#include "support/pasta.hpp"
 #include "support/process.hpp"
 #include "support/require.hpp"
 
@@ -225,8 +226,9 @@ TEST_CASE("each system call of sbx-run with a terminal and a deadline may fail")
   withstands_faults(ground, faults::tool("tty", ground, {"--tty", "--timeout", "60s"}), 100);
 }
 
-TEST_CASE("each system call of sbx-run with a network of its own may fail") {
-  if (!faults::has_pasta()) SBX_SKIP("needs pasta, of the package passt, and /dev/net/tun");
+TEST_CASE("each system call of a start with a network of its own may fail") {
+  SBX_REQUIRE_PASTA();
   const Ground ground;
+  withstands_faults(ground, faults::library("pasta", ground), 40);
   withstands_faults(ground, faults::tool("pasta", ground, {"--net", "user"}), 100);
 }

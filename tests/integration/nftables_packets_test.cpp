@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "sbx/link.hpp"
 #include "sbx/nftables.hpp"
 #include "support/loopback.hpp"
 #include "support/require.hpp"
@@ -79,6 +80,28 @@ TEST_CASE("nftables: what a rule drops does not pass, and the rest does") {
 
   CHECK(own.here.send("127.0.0.1", kPort) == EPERM);
   CHECK(own.here.send("127.0.0.1", kOther) == 0);
+}
+
+TEST_CASE("nftables: a rule can ask for the group that a link was made in") {
+  SBX_REQUIRE_ROOT();
+  Network own;
+  sbx::Rtnetlink links(own.network);
+  sbx::Link link = links.create(
+      {.name = "near", .group = 0x736278, .peer_name = "far", .arp = false, .link_local = false});
+  link.add_address(IpPrefix::parse("10.0.0.1/24"));
+  link.set_up();
+  links.open("far").set_up();
+  const LocalDatagrams sender(own.network, "10.0.0.1", 6001);
+  const Value group = Value().add_number(0x736278);
+  const Rule sent = Rule().equals(Field::kDestinationPort, port(kOther));
+  own.count_by("in it", Rule(sent).equals(Field::kOutputGroup, group));
+  own.count_by("in no group", Rule(sent).equals(Field::kOutputGroup, Value().add_number(0)));
+
+  CHECK(sender.send("10.0.0.2", kOther) == 0);
+  CHECK(own.here.send("127.0.0.1", kOther) == 0);
+
+  CHECK(own.counted("in it").packets == 1);
+  CHECK(own.counted("in no group").packets == 1);
 }
 
 TEST_CASE("nftables: a rule that accepts ends the chain") {

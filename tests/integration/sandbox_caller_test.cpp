@@ -15,6 +15,7 @@
 
 #include "sbx/ksm.hpp"
 #include "support/child.hpp"
+#include "support/pasta.hpp"
 #include "support/process.hpp"
 #include "support/require.hpp"
 #include "support/sandbox.hpp"
@@ -36,6 +37,7 @@ struct Condition {
   uid_t user = ::geteuid();
   int parent_death_signal = read_parent_death_signal();
   int merges_memory = ::prctl(kGetMemoryMerge, 0, 0, 0, 0);
+  int adopts_orphans = read_child_subreaper();
 
   friend bool operator==(const Condition&, const Condition&) = default;
 
@@ -48,6 +50,11 @@ struct Condition {
     int signal = 0;
     ::prctl(PR_GET_PDEATHSIG, &signal);
     return signal;
+  }
+  static int read_child_subreaper() {
+    int adopts = 0;
+    ::prctl(PR_GET_CHILD_SUBREAPER, &adopts);
+    return adopts;
   }
   static std::string signal_lines() {
     std::string lines;
@@ -87,6 +94,11 @@ std::string start_several_ways() {
     sbx::Spec merged = shell("exit 0");
     merged.memory_merge = sbx::MemoryMerge::kDeep;
     sbx::run(merged);
+  }
+  if (sbx::test::why_no_pasta().empty()) {
+    sbx::Spec connected = shell("exit 0");
+    connected.network.mode = sbx::Network::Mode::kUser;
+    sbx::run(connected);
   }
   { const Sandbox killed = Sandbox::start(shell("sleep 60")); }
   try {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "network/hosts.hpp"
+#include "support/pasta.hpp"
 #include "support/require.hpp"
 
 using sbx::Destination;
@@ -162,4 +163,25 @@ TEST_CASE("names are asked for at the host's servers, where they answer") {
 
   CHECK(text.find("127.0.0.53") == std::string::npos);
   CHECK(text.find("localhost") != std::string::npos);
+}
+
+TEST_CASE("by pasta a sandbox reaches whom its caller reaches, and none of his own services") {
+  SBX_REQUIRE_ROOT();
+  SBX_REQUIRE_PASTA();
+  const Hosts hosts;
+  const Listener v4(hosts.internet, Hosts::kInternet4, 80);
+  const Listener v6(hosts.internet, Hosts::kInternet6, 80);
+  const Listener udp(hosts.internet, Hosts::kInternet4, 53, Transport::kUdp);
+  const Listener inner(hosts.inner, Hosts::kInner4, 5432);
+  const Listener loopback(hosts.host, "127.0.0.1", 6379);
+  const Listener own(hosts.host, Hosts::kHost4, 22);
+
+  const std::string said =
+      hosts.say({.mode = kUser}, reach(Hosts::kInternet4, 80) + reach(Hosts::kInternet6, 80) +
+                                     reach(Hosts::kInternet4, 53, Transport::kUdp) +
+                                     reach(Hosts::kInner4, 5432) + reach("127.0.0.1", 6379) +
+                                     reach(Hosts::kHost4, 22));
+
+  CHECK(said == "reached\nreached\nreached\nreached\nno\nno\n");
+  CHECK(v4.wait_for_visitor() == Hosts::kHost4);
 }

@@ -379,9 +379,11 @@ void Tracer::on_exec(pid_t pid, Tracee& tracee) {
   std::array<char, 128> target{};
   const std::string link = "/proc/" + std::to_string(pid) + "/exe";
   [[maybe_unused]] const ssize_t size = ::readlink(link.c_str(), target.data(), target.size() - 1);
-  const bool init = std::string_view(target.data()).find("memfd:sbx-init") != std::string::npos;
-  tracee.foreign = tracee.foreign || !init;
-  tracee.path += init ? "=init" : "=program";
+  const std::string_view program(target.data());
+  const bool init = program.find("memfd:sbx-init") != std::string::npos;
+  const bool keeper = program.find("memfd:sbx-keeper") != std::string::npos;
+  tracee.foreign = tracee.foreign || !(init || keeper);
+  tracee.path += init ? "=init" : keeper ? "=keeper" : "=program";
   tracee.seen.clear();
 }
 

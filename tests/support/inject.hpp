@@ -3,8 +3,9 @@
 // Runs a program under ptrace(2) and lets one system call of it, or of what it starts, fail.
 //
 // Processes are named by how they came to be: "caller" is the program itself, "caller/1" its first
-// child, "caller/1=init" what that is once it has executed the init of a sandbox. What executes any
-// other program is foreign from then on: its calls are neither counted nor touched.
+// child, "caller/1=init" what that is once it has executed the init of a sandbox, and
+// "caller/2=keeper" the keeper of its pasta. What executes any other program is foreign from then
+// on: its calls are neither counted nor touched.
 #pragma once
 
 #include <sys/types.h>

@@ -182,7 +182,7 @@ TEST_CASE("--net decides for a vassal file that asks for the internet") {
   Config config("network.internet = true");
   config.arguments.network = "user";
 
-  CHECK(interpret(config.arguments).pasta);
+  CHECK(interpret(config.arguments).spec.network.mode == sbx::Network::Mode::kUser);
 }
 
 TEST_CASE("a distro is looked for in the state directory") {

@@ -12,12 +12,15 @@
 #include <thread>
 
 #include "support/command.hpp"
+#include "support/pasta.hpp"
 #include "support/place.hpp"
 #include "support/process.hpp"
 #include "support/require.hpp"
 
 using namespace std::chrono_literals;
 using sbx::test::Ended;
+using sbx::test::new_pastas;
+using sbx::test::pastas;
 using sbx::test::Place;
 using sbx::test::ProcessSet;
 using sbx::test::Program;
@@ -26,13 +29,6 @@ using sbx::test::sbx_run_shell;
 using sbx::test::sbx_run_start;
 using sbx::test::Start;
 using sbx::test::wait_until;
-
-#define REQUIRE_PASTA()                                                             \
-  do {                                                                              \
-    if (sbx::test::run({.argv = {"sh", "-c", "command -v pasta"}}).status != 0)     \
-      SBX_SKIP("needs pasta, of the package passt");                                \
-    if (::access("/dev/net/tun", R_OK | W_OK) != 0) SBX_SKIP("needs /dev/net/tun"); \
-  } while (false)
 
 namespace {
 
@@ -98,17 +94,6 @@ class LoopbackService {
   bool good_ = false;
 };
 
-std::vector<pid_t> pastas() { return sbx::test::pids_with("--no-map-gw"); }
-
-/// The pastas that are there now and were not among `before`.
-std::vector<pid_t> new_pastas(const std::vector<pid_t>& before) {
-  std::vector<pid_t> found = pastas();
-  std::erase_if(found, [&](pid_t pid) {
-    return std::find(before.begin(), before.end(), pid) != before.end();
-  });
-  return found;
-}
-
 }  // namespace
 
 TEST_CASE("without a flag there is a loopback, up, and nothing else") {
@@ -138,7 +123,7 @@ TEST_CASE("with the host's network the host's interfaces and services are there"
 }
 
 TEST_CASE("the user network has an interface besides the loopback, with a way out") {
-  REQUIRE_PASTA();
+  SBX_REQUIRE_PASTA();
   const Ended ended =
       sbx_run_shell({"--net", "user"}, std::string(kInterfaces) +
                                            "; grep -c '\t00000000\t' /proc/net/route; "
@@ -151,14 +136,14 @@ TEST_CASE("the user network has an interface besides the loopback, with a way ou
 }
 
 TEST_CASE("the user network is up before the command's first step") {
-  REQUIRE_PASTA();
+  SBX_REQUIRE_PASTA();
   CHECK(sbx_run({"--net", "user", "--", "sh", "-c", "grep -c 00000000 /proc/net/route"}).out !=
         "0\n");
 }
 
 TEST_CASE(
     "over the user network the host's loopback is out of reach, and its gateway no way to it") {
-  REQUIRE_PASTA();
+  SBX_REQUIRE_PASTA();
   const LoopbackService four(AF_INET);
   const LoopbackService six(AF_INET6);
   REQUIRE(four.is_good());
@@ -180,7 +165,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a port of a sandbox on the user network is not one of the host's") {
-  REQUIRE_PASTA();
+  SBX_REQUIRE_PASTA();
   Program program(sbx_run_start(
       {"--net", "user", "--", "perl", "-MIO::Socket::INET", "-e",
        "$| = 1; $s = IO::Socket::INET->new(Listen => 1); print $s->sockport, \" up\\n\"; <>"}));
@@ -191,7 +176,7 @@ TEST_CASE("a port of a sandbox on the user network is not one of the host's") {
 }
 
 TEST_CASE("the user network does not mind signals that the caller ignores or holds back") {
-  REQUIRE_PASTA();
+  SBX_REQUIRE_PASTA();
   Start start = sbx_run_start({"--net", "user", "true"});
   start.before_exec = [] {
     sigset_t all;
@@ -204,7 +189,7 @@ TEST_CASE("the user network does not mind signals that the caller ignores or hol
 }
 
 TEST_CASE("the status and signals of a command on the user network are its own") {
-  REQUIRE_PASTA();
+  SBX_REQUIRE_PASTA();
   CHECK(sbx_run_shell({"--net", "user"}, "exit 9").status == 9);
   CHECK(sbx_run({"--net", "user", "no-such-program"}).status == 127);
   Program program(sbx_run_start({"--net", "user", "--", "sh", "-c",
@@ -215,7 +200,7 @@ TEST_CASE("the status and signals of a command on the user network are its own")
 }
 
 TEST_CASE("nothing of pasta is left after the end of the command") {
-  REQUIRE_PASTA();
+  SBX_REQUIRE_PASTA();
   const auto before = pastas();
 
   Program program(sbx_run_start({"--net", "user", "--", "sh", "-c", "echo up; read line"}));
@@ -229,7 +214,7 @@ TEST_CASE("nothing of pasta is left after the end of the command") {
 }
 
 TEST_CASE("nothing of pasta is left after SIGKILL of sbx-run") {
-  REQUIRE_PASTA();
+  SBX_REQUIRE_PASTA();
   const auto before = pastas();
   Program program(sbx_run_start({"--net", "user", "--", "sh", "-c", "echo up; sleep 60"}));
   REQUIRE(program.says("up\n"));
@@ -245,7 +230,7 @@ TEST_CASE("nothing of pasta is left after SIGKILL of sbx-run") {
 }
 
 TEST_CASE("nothing of pasta is left after SIGKILL of sbx-run at any moment of its start") {
-  REQUIRE_PASTA();
+  SBX_REQUIRE_PASTA();
   const auto before = pastas();
   for (int i = 0; i < 30; ++i) {
     Program program(sbx_run_start({"--net", "user", "sleep", "60"}));
@@ -258,7 +243,7 @@ TEST_CASE("nothing of pasta is left after SIGKILL of sbx-run at any moment of it
 }
 
 TEST_CASE("a sandbox on the user network may have a name and go into the background") {
-  REQUIRE_PASTA();
+  SBX_REQUIRE_PASTA();
   const Place place;
   const auto before = pastas();
 

@@ -42,7 +42,7 @@ TEST_CASE("destinations that make no sense are refused") {
 }
 
 TEST_CASE("all of a tenant's names and addresses follow from its slot") {
-  Tenant tenant{.slot = 1823, .network = {}, .pid = 1, .inode = 1};
+  Tenant tenant{.slot = 1823, .network = {}, .released = {}};
   tenant.network.mode = Network::Mode::kRouted;
   const auto names = sbx::detail::names_of(sbx::HostNetwork{});
   const TenantAddresses routed(names, kPools, tenant);
@@ -66,6 +66,7 @@ TEST_CASE("another run directory has other names, which fit into those of links"
   CHECK(standard.table == "sandbox");
   CHECK(names.table.starts_with("sandbox-"));
   CHECK(names.bridge.size() <= 15);
+  CHECK(names.group != standard.group);
   CHECK((names.prefix + std::to_string(sbx::detail::kLastSlot)).size() <= 15);
 }
 
@@ -77,7 +78,9 @@ TEST_CASE("the last slot has an address in both pools") {
 }
 
 TEST_CASE("a tenant is read from the book as it was written") {
-  Tenant tenant{.slot = 7, .network = {}, .pid = 42, .inode = 4026531840};
+  Tenant tenant{.slot = 7,
+                .network = {},
+                .released = {{.pid = 42, .pid_namespace = 1, .net_namespace = 4026531840}}};
   tenant.network.mode = Network::Mode::kBridge;
   tenant.network.name = "alice";
   tenant.network.internet = false;

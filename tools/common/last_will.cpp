@@ -43,25 +43,20 @@ void close_all(unsigned first, unsigned last) {
   for (unsigned fd = first; fd <= std::min(last, most); ++fd) ::close(static_cast<int>(fd));
 }
 
-/// Closes everything but `a` and `b`.
-void close_others(int a, int b) {
-  const unsigned low = static_cast<unsigned>(std::min(a, b));
-  const unsigned high = static_cast<unsigned>(std::max(a, b));
-  if (low > 0) close_all(0, low - 1);
-  if (low + 1 < high) close_all(low + 1, high - 1);
-  close_all(high + 1, ~0U);
+void close_others(int fd) {
+  const auto kept = static_cast<unsigned>(fd);
+  if (kept > 0) close_all(0, kept - 1);
+  close_all(kept + 1, ~0U);
 }
 
-[[noreturn]] void wait_and_do(int pipe, int kept, const std::function<void()>& first,
-                              const std::function<void()>& deed) noexcept {
+[[noreturn]] void wait_and_do(int pipe, const std::function<void()>& deed) noexcept {
   ::setsid();
   rename_process();
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE}) {
     ::signal(signal, SIG_IGN);
   }
-  close_others(pipe, kept < 0 ? pipe : kept);
+  close_others(pipe);
   fill_standard_descriptors();
-  if (first) first();
   char byte = 0;
   ssize_t size = 0;
   do {
@@ -74,8 +69,7 @@ void close_others(int a, int b) {
 
 }  // namespace
 
-LastWill::LastWill(const std::function<void()>& deed, int kept,
-                   const std::function<void()>& first) {
+LastWill::LastWill(const std::function<void()>& deed) {
   sbx::detail::Pipe life;
   alive_ = std::move(life.write);
   executor_ = ::fork();
@@ -83,7 +77,7 @@ LastWill::LastWill(const std::function<void()>& deed, int kept,
   if (executor_ == 0) {
     // Not left to close_others(), which may fail: whoever holds this end would wait for himself.
     alive_.reset();
-    wait_and_do(life.read.get(), kept, first, deed);
+    wait_and_do(life.read.get(), deed);
   }
 }
 

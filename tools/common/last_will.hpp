@@ -9,13 +9,11 @@ namespace tools {
 
 /// A deed that is done when this process ends, however it ends, SIGKILL included; or when this
 /// object goes. A process of its own waits for that: it ignores the signals that end others, has a
-/// name of its own, and holds nothing open but `kept`.
+/// name of its own, and holds nothing of this one's open.
 class LastWill {
  public:
-  /// `deed` runs in that process, and `first` too: at once, before it waits. `kept` is a descriptor
-  /// that they need, or -1. Throws SystemError.
-  explicit LastWill(const std::function<void()>& deed, int kept = -1,
-                    const std::function<void()>& first = {});
+  /// `deed` runs in that process. Throws SystemError.
+  explicit LastWill(const std::function<void()>& deed);
   LastWill(const LastWill&) = delete;
   LastWill& operator=(const LastWill&) = delete;
   LastWill(LastWill&&) = delete;

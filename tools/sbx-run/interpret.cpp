@@ -265,7 +265,7 @@ void interpret_limits(const Arguments& arguments, Options& options) {
 
 constexpr std::pair<const char*, sbx::Network::Mode> kNetworkModes[] = {
     {"none", sbx::Network::Mode::kNone},     {"host", sbx::Network::Mode::kHost},
-    {"user", sbx::Network::Mode::kOwn},      {"bridge", sbx::Network::Mode::kBridge},
+    {"user", sbx::Network::Mode::kUser},     {"bridge", sbx::Network::Mode::kBridge},
     {"routed", sbx::Network::Mode::kRouted},
 };
 
@@ -288,7 +288,7 @@ void add_network_rule(const std::string& flag, const std::string& value, sbx::Ne
   if (flag == "--pool") add_pool(value, network.host);
 }
 
-/// Those of the command line are for a network that can have them; the others stay without effect.
+/// Those of the command line are for a network that can have them; the others are forgotten.
 void require_connected(const Arguments& arguments) {
   const std::string flag = !arguments.rate.empty() ? "--rate"
                            : arguments.network_rules.empty()
@@ -303,8 +303,11 @@ void interpret_network(const Arguments& arguments, Options& options) {
     of_flag("--net", [&] { network.mode = parse_network_mode(arguments.network); });
   }
   using enum sbx::Network::Mode;
-  options.pasta = network.mode == kOwn;
-  if (network.mode != kRouted && network.mode != kBridge) return require_connected(arguments);
+  if (network.mode != kRouted && network.mode != kBridge) {
+    require_connected(arguments);
+    network = {.mode = network.mode};
+    return;
+  }
   for (const std::string& rule : arguments.network_rules) {
     const std::string flag = first_word(rule);
     of_flag(flag.c_str(), [&] { add_network_rule(flag, rule.substr(flag.size() + 1), network); });

@@ -17,7 +17,6 @@
 #include "sbx-run/background.hpp"
 #include "sbx-run/job.hpp"
 #include "sbx-run/options.hpp"
-#include "sbx-run/pasta.hpp"
 #include "sbx-run/supervise.hpp"
 #include "sbx/sandbox.hpp"
 #include "sys/error.hpp"
@@ -94,22 +93,11 @@ class Run {
       spec.control_socket = claim->socket();
     }
     if (options_.detach) tools::detach_standard_descriptors();
-    if (options_.pasta) return run_connected(spec);
     const HeldSignals signals;
     sbx::Sandbox sandbox = sbx::Sandbox::start(spec);
     for (const std::string& warning : sandbox.network_warnings()) {
       fmt::print(stderr, "sbx-run: warning: {}\n", warning);
     }
-    return stay_with(SandboxJob(sandbox), signals);
-  }
-
-  /// The command comes last, so that it finds the network up.
-  sbx::Report run_connected(sbx::Spec& spec) {
-    spec.command.argv.clear();
-    sbx::Sandbox sandbox = sbx::Sandbox::start(spec);
-    const Pasta pasta(sandbox.pid());
-    const HeldSignals signals;
-    sandbox.exec_main(options_.spec.command);
     return stay_with(SandboxJob(sandbox), signals);
   }
 
@@ -147,7 +135,6 @@ class Run {
 std::string description(const Options& options) {
   std::string text = sbx::describe(options.spec);
   if (!options.name.empty()) text += fmt::format("name: {}\n", options.name);
-  if (options.pasta) text += "network: pasta\n";
   if (options.timeout) text += fmt::format("timeout: {} ms\n", options.timeout->count());
   return text;
 }

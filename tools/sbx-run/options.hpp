@@ -12,8 +12,7 @@ namespace sbx_run {
 
 /// What the command line asks for.
 struct Options {
-  sbx::Spec spec;      // its command included
-  bool pasta = false;  // connects the network
+  sbx::Spec spec;  // its command included
   std::optional<std::chrono::milliseconds> timeout;
   std::string name;
   std::string enter;

@@ -100,7 +100,9 @@ class Supervisor {
                                   {.fd = job_.end_fd(), .events = POLLIN, .revents = 0},
                                   relay_ ? relay_->wanted_output() : kNothing,
                                   relay_ ? relay_->wanted_input() : kNothing}};
-    if (::poll(fds.data(), fds.size(), deadline_.for_poll()) < 0 && errno != EINTR) {
+    // Short of memory for a moment, the kernel is asked again: a detached command outlives that.
+    if (::poll(fds.data(), fds.size(), deadline_.for_poll()) < 0 && errno != EINTR &&
+        errno != ENOMEM) {
       sbx::detail::throw_errno("cannot wait for the command");
     }
     if (deadline_.is_over()) {

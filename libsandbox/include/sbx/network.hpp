@@ -64,7 +64,12 @@ struct Network {
   enum class Mode {
     kNone,  ///< a loopback of its own, up, and nothing else
     kHost,  ///< the caller's network namespace, abstract sockets included
-    kOwn,   ///< as kNone, but with the host's name servers: the caller connects it, by pasta(1) say
+
+    /// A network of its own that reaches the outside by pasta(1), of the package passt, as the
+    /// caller does: without rights, with his name servers, and without a way to his loopback's
+    /// services. Of this structure it has nothing but the mode. Needs Init::kYes and access to
+    /// /dev/net/tun. pasta ends with the sandbox; start() looks for it in the caller's PATH.
+    kUser,
 
     // The host's own network, of which the rest of this structure speaks. Needs CAP_NET_ADMIN and
     // CAP_SYS_ADMIN.

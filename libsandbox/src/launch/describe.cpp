@@ -63,6 +63,7 @@ std::string describe(const Spec& spec) {
                       identity.user.gid, detail::printable(identity.user.home.native()));
   text += fmt::format("capabilities:{}\n", words_text(identity.capabilities.names()));
   text += detail::describe_group(spec.limits);
+  if (spec.network.mode == Network::Mode::kUser) text += "network: pasta\n";
   text += fmt::format("no_new_privs: {}\n", spec.no_new_privileges ? "yes" : "no");
   text += fmt::format("seccomp: {} instructions\n", spec.seccomp.size());
   text += fmt::format("process 1: {}\n", spec.init == Init::kYes ? "the init" : "the command");

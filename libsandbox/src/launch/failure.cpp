@@ -48,6 +48,8 @@ constexpr Sentence kSentences[] = {
     {Stage::kInit, "cannot execute the init"},
     {Stage::kInitSetup, "cannot set up the sandbox's init"},
     {Stage::kRequest, "cannot start a program in the sandbox"},
+    {Stage::kKeeper, "cannot start the process that keeps 'pasta'"},
+    {Stage::kPasta, "cannot execute 'pasta'"},
 };
 
 std::string step_cure(const Step& step, int error) {
@@ -86,6 +88,7 @@ std::string cure_for(Stage stage, int error) {
   if (stage == Stage::kUser && error == EINVAL) return "the id map does not cover it";
   if (stage == Stage::kRequest && error == EAGAIN)
     return "too many programs were asked for at once";
+  if (stage == Stage::kPasta && error == ENOENT) return "install the package passt";
   if (stage == Stage::kSeccomp && error == EACCES) return "a filter needs no_new_privs";
   return {};
 }

@@ -135,7 +135,7 @@ void choose_maps(const Spec& spec, Identity& identity) {
       identity.uids = {random_range()};
       identity.gids = identity.uids;
       // pasta(1) gives its capabilities up, and connects what belongs to its user.
-      if (spec.network.mode != Network::Mode::kOwn)
+      if (spec.network.mode != Network::Mode::kUser)
         identity.namespace_owner = identity.uids[0].outside;
       return;
   }

@@ -14,6 +14,7 @@
 #include "launch/child/protocol.hpp"
 #include "launch/group.hpp"
 #include "launch/network/attachment.hpp"
+#include "launch/network/pasta.hpp"
 #include "sbx/ksm.hpp"
 #include "sbx/namespace.hpp"
 #include "sys/error.hpp"
@@ -40,20 +41,6 @@ std::string path_of(const std::vector<std::string>& environment) {
 bool is_set(const std::vector<std::string>& environment, const std::string& name) {
   return std::any_of(environment.begin(), environment.end(),
                      [&](const std::string& variable) { return variable.starts_with(name + "="); });
-}
-
-/// The paths to try for `program`, as execvp(3) has it.
-std::vector<std::string> candidates_for(const std::string& program, const std::string& path) {
-  if (program.find('/') != std::string::npos) return {program};
-  std::vector<std::string> candidates;
-  std::size_t start = 0;
-  while (start <= path.size()) {
-    const std::size_t end = std::min(path.find(':', start), path.size());
-    const std::string directory = path.substr(start, end - start);
-    candidates.push_back((directory.empty() ? "." : directory) + "/" + program);
-    start = end + 1;
-  }
-  return candidates;
 }
 
 void require_short(const std::string& text, std::size_t longest, const char* what) {
@@ -127,6 +114,7 @@ void check_spec(const Spec& spec) {
   }
   check_limits(spec.limits);
   check_network(spec.network);
+  check_pasta(spec.network);
   if (spec.command.limits != Limits{}) {
     refuse("the limits of the sandbox's own command are the sandbox's");
   }
@@ -140,6 +128,9 @@ void check_spec(const Spec& spec) {
     // Until it executes, the program has the caller's memory, which would be marked for ever.
     if (spec.memory_merge != MemoryMerge::kOff) refuse("without an init no memory can be merged");
     if (limits_memory(spec.limits)) refuse("without an init no memory can be limited");
+    if (spec.network.mode == Network::Mode::kUser) {
+      refuse("without an init no program waits for the network by pasta");
+    }
   }
   if (spec.memory_merge != MemoryMerge::kOff && !ksm::whole_process_supported()) {
     refuse("this kernel cannot merge a program's memory (PR_SET_MEMORY_MERGE, Linux 6.4)");
@@ -240,7 +231,7 @@ ProgramParts command_parts(const Command& command, const Occupant& occupant) {
   if (command.terminal && !is_set(parts.environment, "TERM"))
     parts.environment.emplace_back("TERM=linux");
   if (!command.argv.empty()) {
-    parts.candidates = candidates_for(command.argv[0], path_of(command.environment));
+    parts.candidates = candidates_for(command.argv[0], command.environment);
   }
 
   using Program = child::Program;
@@ -260,6 +251,21 @@ ProgramParts command_parts(const Command& command, const Occupant& occupant) {
     if (is_passed(fd, command)) parts.inner_fds.push_back(fd.inner);
   }
   return parts;
+}
+
+std::vector<std::string> candidates_for(const std::string& program,
+                                        const std::vector<std::string>& environment) {
+  if (program.find('/') != std::string::npos) return {program};
+  const std::string path = path_of(environment);
+  std::vector<std::string> candidates;
+  std::size_t start = 0;
+  while (start <= path.size()) {
+    const std::size_t end = std::min(path.find(':', start), path.size());
+    const std::string directory = path.substr(start, end - start);
+    candidates.push_back((directory.empty() ? "." : directory) + "/" + program);
+    start = end + 1;
+  }
+  return candidates;
 }
 
 void append_passed(const Command& command, std::vector<int>& fds) {

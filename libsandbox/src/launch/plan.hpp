@@ -60,6 +60,10 @@ struct Occupant {
 /// What a Program is made from for `command`; what a policy says is left out.
 ProgramParts command_parts(const Command& command, const Occupant& occupant);
 
+/// The paths to try for `program` in the PATH of `environment`, as execvp(3) has it.
+std::vector<std::string> candidates_for(const std::string& program,
+                                        const std::vector<std::string>& environment);
+
 /// Adds the caller's descriptors that `command` passes, in the order of its inner numbers.
 void append_passed(const Command& command, std::vector<int>& fds);
 

@@ -210,7 +210,7 @@ class RootPlanner {
     if (!from_host()) return;
     const bool read_only = plan_.setup.layer == Layer::kNone;
     using enum Network::Mode;
-    const bool host_servers = spec_.network.mode == kHost || spec_.network.mode == kOwn;
+    const bool host_servers = spec_.network.mode == kHost || spec_.network.mode == kUser;
     host_ = read_host_root(host_servers ? NameServers::kShown : NameServers::kLeftOut,
                            read_only ? EtcUse::kRead : EtcUse::kWrite);
     for (const HostLink& link : host_.links) list.symlink(link.path, link.leads_to);

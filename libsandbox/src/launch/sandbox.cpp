@@ -13,6 +13,7 @@
 #include "launch/find.hpp"
 #include "launch/group.hpp"
 #include "launch/network/attachment.hpp"
+#include "launch/network/pasta.hpp"
 #include "launch/outcome.hpp"
 #include "launch/plan.hpp"
 #include "launch/process_state.hpp"
@@ -64,6 +65,7 @@ struct Sandbox::State {
   std::optional<Cgroup> group;       // with the sandbox's limits
   std::optional<Cgroup> main_share;  // of it, for the program of exec_main()
   std::optional<detail::Attachment> network;
+  std::optional<detail::Pasta> pasta;
   detail::Occupant occupant;
   Clock::time_point started = Clock::now();
   std::optional<Report> main_ended;  // as the init told it
@@ -167,6 +169,7 @@ void Sandbox::State::conclude() {
   main_share.reset();
   group.reset();
   if (network) end_network();
+  pasta.reset();
 }
 
 /// What cannot be taken back now is taken back by the next start.
@@ -199,6 +202,7 @@ Sandbox Sandbox::start(const Spec& spec) {
   state->terminal = std::move(started.terminal);
   state->group = std::move(started.group);
   state->network = std::move(started.network);
+  state->pasta = std::move(started.pasta);
   state->occupant = {.uid = plan.identity.user.uid,
                      .gid = plan.identity.user.gid,
                      .groups = plan.identity.user.groups,
@@ -343,6 +347,7 @@ void Sandbox::release() {
   for (auto* group : {&state_->group, &state_->main_share}) {
     if (*group) (*group)->release();  // the next start of this caller removes it, once it is empty
   }
+  if (state_->pasta) state_->pasta->release();
   state_->listening.release();
   state_->owned = false;
 }

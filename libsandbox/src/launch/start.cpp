@@ -11,7 +11,6 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <linux/memfd.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -31,7 +30,7 @@
 #include "launch/failure.hpp"
 #include "launch/group.hpp"
 #include "launch/id_view.hpp"
-#include "launch/init_image.hpp"
+#include "launch/image.hpp"
 #include "sys/deadline.hpp"
 #include "sys/error.hpp"
 #include "sys/raw.hpp"
@@ -41,7 +40,6 @@ namespace sbx::detail {
 namespace {
 
 constexpr std::size_t kStackSize = std::size_t{64} << 10;
-constexpr unsigned kMemfdExec = 0x10;                        // MFD_EXEC, Linux 6.3
 constexpr std::uint64_t kClearSignalHandlers = 0x100000000;  // CLONE_CLEAR_SIGHAND
 
 /// The namespaces that a process cannot enter later: it is made into them.
@@ -115,6 +113,7 @@ class NewChild {
   UniqueFd wait_for_network(int sync);
   void wait_until_executed();
   [[nodiscard]] int pid() const { return pid_; }
+  [[nodiscard]] int pidfd() const { return pidfd_.get(); }
   [[nodiscard]] const child::Failure& failure() const { return start_.failure; }
   [[nodiscard]] UniqueFd take_pidfd() { return std::move(pidfd_); }
 
@@ -171,22 +170,6 @@ void NewChild::wait_until_executed() {
   while (sharing.load() != 0) raw::futex(&start_.sharing, FUTEX_WAIT, 1);
 }
 
-UniqueFd make_init_file() {
-  long result = raw::memfd_create("sbx-init", MFD_CLOEXEC | MFD_ALLOW_SEALING | kMemfdExec);
-  if (result == -EINVAL) result = raw::memfd_create("sbx-init", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  UniqueFd file(static_cast<int>(check(result, "cannot make a memory file for the init")));
-  const auto image = init_image();
-  const long written =
-      check(raw::write(file.get(), image.data(), image.size()), "cannot write the init");
-  if (static_cast<std::size_t>(written) != image.size()) {
-    throw SystemError(EIO, "cannot write the init");
-  }
-  // Whoever reaches the file, by /proc/PID/exe for instance, cannot change what others execute.
-  const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-  check(raw::fcntl(file.get(), F_ADD_SEALS, seals), "cannot seal the init");
-  return file;
-}
-
 /// By which the child enters its groups of version 1; that of version 2 it is born in.
 std::vector<int> open_entrances(Plan& plan) {
   std::vector<int> numbers;
@@ -212,14 +195,26 @@ void queue_requests(Plan& plan, const Spec& spec, int control) {
   send_request(control, {.kind = child::RequestKind::kMain}, fds);
 }
 
+/// Whether something is done between the start of the init and that of the program.
+bool begins_late(const Spec& spec) {
+  return limits_memory(spec.limits) || spec.network.mode == Network::Mode::kUser;
+}
+
 /// The kernel says that the child gives the caller's memory up a moment before it does: the limit
-/// waits for the init's first word, and what it shall do waits for the limit.
-void begin_with_limited_memory(Plan& plan, const Spec& spec, int control) {
+/// waits for the init's first word, and what it shall do waits for the limit, and for the network.
+std::optional<Pasta> begin_late(Plan& plan, const Spec& spec, const NewChild& child, int control) {
   send_request(control, {.kind = child::RequestKind::kHello});
   expect(child::EventKind::kHello, control, spec.command);
-  limit_memory(*plan.group, spec.limits);
-  require_fed(*plan.group);
+  if (limits_memory(spec.limits)) {
+    limit_memory(*plan.group, spec.limits);
+    require_fed(*plan.group);
+  }
+  std::optional<Pasta> pasta;
+  if (spec.network.mode == Network::Mode::kUser) {
+    pasta.emplace(Pasta::connect(child.pidfd(), child.pid()));
+  }
   queue_requests(plan, spec, control);
+  return pasta;
 }
 
 /// Makes the sandbox's place in the host's network while the child makes its network namespace.
@@ -262,9 +257,9 @@ Started start_child(Plan& plan, const Spec& spec, int listening) {
   if (spec.init == Init::kYes) {
     control = make_socket_pair();
     setup.control_fd = control.theirs.get();
-    plan.fds.push_back(make_init_file());
+    plan.fds.push_back(open_image(Image::kInit));
     setup.init_image = plan.fds.back().get();
-    if (!limits_memory(spec.limits)) queue_requests(plan, spec, control.ours.get());
+    if (!begins_late(spec)) queue_requests(plan, spec, control.ours.get());
   } else {
     setup.program = plan.program.relocated();
     setup.passed_fds = plan.passed_fds.data();
@@ -285,9 +280,8 @@ Started start_child(Plan& plan, const Spec& spec, int listening) {
                    .program = spec.command.argv.empty() ? "" : spec.command.argv[0],
                    .workdir = spec.command.workdir.native()});
   }
-  if (limits_memory(spec.limits)) {
-    begin_with_limited_memory(plan, spec, control.ours.get());
-  }
+  std::optional<Pasta> pasta;
+  if (begins_late(spec)) pasta = begin_late(plan, spec, child, control.ours.get());
   UniqueFd terminal;
   if (spec.init == Init::kNone && spec.command.terminal) {
     terminal = receive_terminal(sync.ours.get());
@@ -297,7 +291,8 @@ Started start_child(Plan& plan, const Spec& spec, int listening) {
           .control = std::move(control.ours),
           .terminal = std::move(terminal),
           .group = std::move(plan.group),
-          .network = std::move(network)};
+          .network = std::move(network),
+          .pasta = std::move(pasta)};
 }
 
 }  // namespace sbx::detail

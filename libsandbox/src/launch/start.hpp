@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "launch/network/attachment.hpp"
+#include "launch/network/pasta.hpp"
 #include "launch/plan.hpp"
 #include "sbx/cgroup.hpp"
 #include "sbx/fd.hpp"
@@ -19,6 +20,7 @@ struct Started {
   UniqueFd terminal;            // the master side of the program's; only without an init
   std::optional<Cgroup> group;  // where it has limits
   std::optional<Attachment> network;
+  std::optional<Pasta> pasta;
 };
 
 /// Carries `plan` out. `listening` is the socket for the init, or -1. Throws SystemError or

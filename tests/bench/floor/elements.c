@@ -49,29 +49,23 @@ static struct key link_key(const char* link) {
   return key;
 }
 
-/* Where an element of a verdict map leads to; without a chain it is one of a set. */
-struct verdict {
-  const char* chain;
-  int32_t code; /* NFT_GOTO or NFT_JUMP */
-};
+/* What an element of a verdict map says. */
+enum verdict { kNone, kAccept }; /* none: it is one of a set */
 
-static const struct verdict kNone = {NULL, 0};
-
-static void put_verdict(struct messages* all, struct verdict to) {
+static void put_accept(struct messages* all) {
   struct nlattr* data = open_nest(all, NFTA_SET_ELEM_DATA);
   struct nlattr* verdict = open_nest(all, NFTA_DATA_VERDICT);
-  put_number(all, NFTA_VERDICT_CODE, htonl((uint32_t)to.code));
-  put_text(all, NFTA_VERDICT_CHAIN, to.chain);
+  put_number(all, NFTA_VERDICT_CODE, htonl(NF_ACCEPT));
   close_nest(all, verdict);
   close_nest(all, data);
 }
 
-static void put_element(struct messages* all, const struct key* key, struct verdict to) {
+static void put_element(struct messages* all, const struct key* key, enum verdict to) {
   struct nlattr* element = open_nest(all, NFTA_LIST_ELEM);
   struct nlattr* value = open_nest(all, NFTA_SET_ELEM_KEY);
   put(all, NFTA_DATA_VALUE, key->bytes, key->size);
   close_nest(all, value);
-  if (to.chain) put_verdict(all, to);
+  if (to == kAccept) put_accept(all);
   close_nest(all, element);
 }
 
@@ -84,7 +78,7 @@ struct change {
 };
 
 static void change(const struct change* how, const char* set, const struct key* keys, size_t count,
-                   struct verdict to) {
+                   enum verdict to) {
   const struct nfgenmsg header = {.nfgen_family = how->family, .version = NFNETLINK_V0};
   const int adds = how->type == NFT_MSG_NEWSETELEM;
   begin(how->all, (NFNL_SUBSYS_NFTABLES << 8) | how->type, adds ? NLM_F_CREATE : 0, &header,
@@ -108,7 +102,7 @@ static void change_counters(const struct change* how, const char* sent, const ch
 }
 
 static void change_pins(const struct change* how, const struct floor_network* sandbox,
-                        const char* name, struct verdict to) {
+                        const char* name, enum verdict to) {
   const struct key four = pin_of(name, sandbox->mac, sandbox->ipv4, 4);
   const struct key six = pin_of(name, sandbox->mac, sandbox->ipv6, 16);
   change(how, "pins4", &four, 1, to);
@@ -131,14 +125,9 @@ static void change_all(struct messages* all, const struct floor_network* sandbox
   const struct key four = address_key(sandbox->ipv4, 4);
   const struct key six = address_key(sandbox->ipv6, 16);
   const struct key link = link_key(sandbox->link);
-  const struct verdict sender = {"sender_known", NFT_GOTO};
-  change_pins(&filter, sandbox, sandbox->entry, sender);
-  const struct verdict policy = {"internet", NFT_GOTO};
-  const struct verdict limit = {"standard_limit", NFT_JUMP};
-  change(&filter, "policies4", &four, 1, policy);
-  change(&filter, "policies6", &six, 1, policy);
-  change(&filter, "limits4", &four, 1, limit);
-  change(&filter, "limits6", &six, 1, limit);
+  change_pins(&filter, sandbox, sandbox->entry, kAccept);
+  change(&filter, "standard4", &four, 1, kNone);
+  change(&filter, "standard6", &six, 1, kNone);
   change_own(&filter, sandbox);
   change_counters(&filter, "sent4", "received4", sandbox->ipv4, 4);
   change_counters(&filter, "sent6", "received6", sandbox->ipv6, 16);

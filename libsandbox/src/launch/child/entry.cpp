@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where the kernel enters the init, and the functions that a compiler may call without being asked.
+// Where the kernel enters the init or the keeper, and the functions that a compiler may call
+// without being asked.
 #include <cstddef>
 
 namespace sbx::child {
-[[noreturn]] void init_main(const long* stack) noexcept;
+[[noreturn]] void image_main(const long* stack) noexcept;
 }
 
 extern "C" {
@@ -25,8 +26,8 @@ void* memset(void* to, int value, std::size_t size) noexcept {
   return to;
 }
 
-[[noreturn]] __attribute__((used)) void sbx_init_entry(const long* stack) {
-  sbx::child::init_main(stack);
+[[noreturn]] __attribute__((used)) void sbx_image_entry(const long* stack) {
+  sbx::child::image_main(stack);
 }
 
 #if defined(__x86_64__)
@@ -35,13 +36,13 @@ asm(".globl _start\n"
     "  xor %ebp, %ebp\n"
     "  mov %rsp, %rdi\n"
     "  and $-16, %rsp\n"
-    "  call sbx_init_entry\n");
+    "  call sbx_image_entry\n");
 #elif defined(__aarch64__)
 asm(".globl _start\n"
     "_start:\n"
     "  mov x29, xzr\n"
     "  mov x30, xzr\n"
     "  mov x0, sp\n"
-    "  bl sbx_init_entry\n");
+    "  bl sbx_image_entry\n");
 #endif
 }

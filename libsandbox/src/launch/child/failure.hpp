@@ -41,6 +41,8 @@ enum class Stage : std::uint16_t {
   kInitSetup,
   kRequest,  // the init does not understand or cannot serve a request
   kExec,
+  kKeeper,
+  kPasta,
 };
 
 struct Failure {

@@ -454,10 +454,10 @@ std::uint64_t number_in(const char* text) noexcept {
 
 }  // namespace
 
-[[noreturn]] void init_main(const long* stack) noexcept;
+[[noreturn]] void image_main(const long* stack) noexcept;
 
 /// `stack` is as the kernel leaves it: the number of arguments, then the arguments.
-[[noreturn]] void init_main(const long* stack) noexcept {
+[[noreturn]] void image_main(const long* stack) noexcept {
   // Anywhere but at the head of a process namespace, kill_all() would be the end of others.
   if (raw::getpid() != 1) raw::exit_group(125);
   static constinit Init init;

@@ -188,28 +188,6 @@ Failure confine(const Program* policy) noexcept {
   return result < 0 ? failed(Stage::kSeccomp, result) : Failure{};
 }
 
-Failure execute(Program* program) noexcept {
-  char** argv = at<char*>(program, program->argv.offset);
-  char* const* environment = at<char*>(program, program->environment.offset);
-  char* const* candidates = at<char*>(program, program->candidates.offset);
-  long reason = -ENOENT;
-  for (std::uint32_t i = 0; i < program->candidates.count; ++i) {
-    long result = raw::execveat(AT_FDCWD, candidates[i], argv, environment, 0);
-    if (result == -ENOEXEC) {
-      // A script without "#!" is the shell's, as execvp(3) and every shell have it.
-      static char shell[] = "/bin/sh";
-      argv[-1] = shell;
-      argv[0] = candidates[i];
-      result = raw::execveat(AT_FDCWD, shell, argv - 1, environment, 0);
-      return failed(Stage::kExec, result == -ENOENT ? -ENOEXEC : result);
-    }
-    const bool absent = result == -ENOENT || result == -ENOTDIR;
-    if (!absent && result != -EACCES) return failed(Stage::kExec, result);
-    if (!absent) reason = result;
-  }
-  return failed(Stage::kExec, reason);
-}
-
 }  // namespace
 
 bool is_whole(const Program* program, std::size_t size) noexcept {
@@ -296,6 +274,28 @@ Failure enter_groups(const int* entrances, std::size_t count) noexcept {
     if (result < 0) return failed(Stage::kControlGroup, result);
   }
   return {};
+}
+
+Failure execute(Program* program) noexcept {
+  char** argv = at<char*>(program, program->argv.offset);
+  char* const* environment = at<char*>(program, program->environment.offset);
+  char* const* candidates = at<char*>(program, program->candidates.offset);
+  long reason = -ENOENT;
+  for (std::uint32_t i = 0; i < program->candidates.count; ++i) {
+    long result = raw::execveat(AT_FDCWD, candidates[i], argv, environment, 0);
+    if (result == -ENOEXEC) {
+      // A script without "#!" is the shell's, as execvp(3) and every shell have it.
+      static char shell[] = "/bin/sh";
+      argv[-1] = shell;
+      argv[0] = candidates[i];
+      result = raw::execveat(AT_FDCWD, shell, argv - 1, environment, 0);
+      return failed(Stage::kExec, result == -ENOENT ? -ENOEXEC : result);
+    }
+    const bool absent = result == -ENOENT || result == -ENOTDIR;
+    if (!absent && result != -EACCES) return failed(Stage::kExec, result);
+    if (!absent) reason = result;
+  }
+  return failed(Stage::kExec, reason);
 }
 
 Failure become_program(Program* policy, Program* program, const int* passed,

@@ -87,6 +87,10 @@ struct Place {
 /// Moves the calling process into the groups that these files lead into.
 Failure enter_groups(const int* entrances, std::size_t count) noexcept;
 
+/// Executes the first of the program's candidates that can be, as execvp(3) does; returns only with
+/// what failed.
+Failure execute(Program* program) noexcept;
+
 /// Makes the calling process the program; returns only with what failed. `policy` says who it is
 /// and what it may do, `program` what it runs; they may be one. `passed` are the descriptors to
 /// hand over, one for each of program->inner_fds.

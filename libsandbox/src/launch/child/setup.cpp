@@ -13,6 +13,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 
+#include "launch/child/descriptors.hpp"
 #include "launch/child/message.hpp"
 #include "launch/child/tree.hpp"
 #include "sys/raw.hpp"
@@ -163,30 +164,14 @@ Failure leave_keyring() noexcept {
 /// Puts the init's descriptors where it looks for them. Its own standard ones are /dev/null: it
 /// must not keep the other end of anybody's pipe open.
 long place_init_descriptors(const Setup& setup, int* image) noexcept {
-  constexpr int kFirstFree = kListenFd + 1;
   const long null = raw::openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
   if (null < 0) return null;
-  struct {
-    int from;
-    int to;
-  } const places[] = {{static_cast<int>(null), 0},  {static_cast<int>(null), 1},
-                      {static_cast<int>(null), 2},  {setup.control_fd, kControlFd},
-                      {setup.listen_fd, kListenFd}, {setup.init_image, -1}};
-  int copies[6] = {};
-  for (int i = 0; i < 6; ++i) {
-    copies[i] = -1;
-    if (places[i].from < 0) continue;
-    const long copy = raw::fcntl(places[i].from, F_DUPFD_CLOEXEC, kFirstFree);
-    if (copy < 0) return copy;
-    copies[i] = static_cast<int>(copy);
-  }
-  for (int i = 0; i < 5; ++i) {
-    const long result = copies[i] < 0 ? 0 : raw::dup3(copies[i], places[i].to, 0);
-    if (result < 0) return result;
-  }
-  *image = copies[5];
-  const int first_unused = setup.listen_fd < 0 ? kListenFd : kFirstFree;
-  return raw::close_range(static_cast<unsigned>(first_unused), ~0U, CLOSE_RANGE_CLOEXEC);
+  int numbers[kListenFd + 1];
+  for (int& number : numbers) number = static_cast<int>(null);
+  numbers[kControlFd] = setup.control_fd;
+  numbers[kListenFd] = setup.listen_fd;
+  *image = setup.init_image;
+  return number_descriptors(numbers, kListenFd + 1, image);
 }
 
 Failure become_init(const Setup& setup) noexcept {

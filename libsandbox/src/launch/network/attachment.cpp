@@ -114,9 +114,16 @@ NetworkUsage take_out(AddressBook& book, const Wall& wall, const Tenant& tenant,
 /// Takes those of `slots` out that nobody else will. Returns how many these were.
 std::size_t sweep(AddressBook& book, const Wall& wall, const std::vector<Slot>& slots,
                   Conversations& kernel) {
-  const std::vector<Tenant> gone = book.gone(slots);
-  for (const Tenant& tenant : gone) take_out(book, wall, tenant, kernel);
-  return gone.size();
+  std::size_t taken_out = 0;
+  for (const Tenant& tenant : book.gone(slots)) {
+    try {
+      take_out(book, wall, tenant, kernel);
+      ++taken_out;
+    } catch (const SystemError&) {
+      // It is tried again: whoever starts now has no part in it.
+    }
+  }
+  return taken_out;
 }
 
 /// Whether it may be somebody who was killed who has what was asked for.
@@ -359,7 +366,7 @@ void Attachment::sweep() noexcept {
       detail::sweep(book, state_->wall, left, *state_->kernel);
     }
   } catch (const std::exception&) {
-    // It is tried again: whoever starts now has no part in it.
+    // The next one looks again.
   }
   state_->kernel.reset();
   state_->owners = Owners();

@@ -95,9 +95,9 @@ void build_sets(Builder& wall) {
   wall.set(forged_set());
   for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
     for (const Set* set :
-         {&each->pins, &each->policies, &each->exact, &each->sent, &each->received, &each->limits,
-          &each->own, &each->closed, &each->connections, &each->published, &each->published_at,
-          &each->private_blocks, &each->name_servers}) {
+         {&each->pins, &each->standard, &each->policies, &each->exact, &each->sent, &each->received,
+          &each->limits, &each->own, &each->closed, &each->connections, &each->published,
+          &each->published_at, &each->private_blocks, &each->name_servers}) {
       wall.set(*set);
     }
   }
@@ -184,13 +184,17 @@ void build_known(Builder& wall) {
   for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
     wall.rule("known", Rule().verdict_map({each->source}, each->limits.name));
   }
+  wall.rule("known", Rule().jump(kStandardLimitChain));
 }
 
 /// Who sends: before anything is remembered about a packet.
 void build_entry(Builder& wall, const Value& ours) {
   wall.base("entry", ChainType::kFilter, Hook::kPrerouting, kBeforeDefragmentation);
-  wall.chain(kSenderKnownChain);
   wall.rule("entry", Rule().differs(Field::kInputGroup, ours).accept());
+  // The links let packets to the host's loopback in for the sake of published ports: nobody sends
+  // such.
+  wall.rule("entry", Rule().within(Field::kDestination4, IpPrefix::parse("127.0.0.0/8")).drop());
+  wall.rule("entry", Rule().within(Field::kDestination6, IpPrefix::parse("::1")).drop());
   for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
     wall.rule("entry", Rule().verdict_map({Field::kInputName, Field::kEtherSource, each->source},
                                           each->pins.name));
@@ -199,11 +203,6 @@ void build_entry(Builder& wall, const Value& ours) {
   wall.rule("entry", Rule().within(Field::kSource6, IpPrefix::parse("::")).drop());
   wall.rule("entry", Rule().in({Field::kInputName}, forged_set().name).drop());
   wall.rule("entry", Rule().drop());
-  // The links let packets to the host's loopback in for the sake of published ports: nobody sends
-  // such.
-  wall.rule(kSenderKnownChain,
-            Rule().within(Field::kDestination4, IpPrefix::parse("127.0.0.0/8")).drop());
-  wall.rule(kSenderKnownChain, Rule().within(Field::kDestination6, IpPrefix::parse("::1")).drop());
 }
 
 void build_forward(Builder& wall, const Wall& about) {
@@ -241,6 +240,7 @@ void build_forward(Builder& wall, const Wall& about) {
 
   for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
     wall.rule("near", Rule().verdict_map({each->source}, each->exact.name));
+    wall.rule("far", Rule().in({each->source}, each->standard.name).go_to(kInternetChain));
     wall.rule("far", Rule().verdict_map({each->source}, each->policies.name));
   }
   wall.rule("near", Rule().go_to(kRefusedChain));

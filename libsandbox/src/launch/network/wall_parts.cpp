@@ -31,6 +31,7 @@ FamilyParts make_parts(IpFamily family) {
                .key = {Type::kInterfaceName, Type::kMac, address},
                .verdicts = true},
       .port_pins = {.name = name("pins"), .key = {Type::kInterfaceName, Type::kMac, address}},
+      .standard = {.name = name("standard"), .key = {address}},
       .policies = {.name = name("policies"), .key = {address}, .verdicts = true},
       .exact = {.name = name("exact"), .key = {address}, .verdicts = true},
       .limits = {.name = name("limits"), .key = {address}, .verdicts = true},

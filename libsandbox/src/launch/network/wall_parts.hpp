@@ -25,9 +25,10 @@ struct FamilyParts {
   // Interface, Ethernet address, address -> what a packet of a sandbox goes on to; and for the
   // ports of the bridge, where they are a set.
   nft::Set pins, port_pins;
-  nft::Set policies;        // a sandbox's address -> the chain that says where it may connect to
+  nft::Set standard;        // addresses of sandboxes that may connect to the internet, and no more
+  nft::Set policies;        // another's -> the chain that says where it may connect to
   nft::Set exact;           // likewise -> to the host and to other sandboxes
-  nft::Set limits;          // likewise -> how many connections it may have
+  nft::Set limits;          // likewise -> how many connections it may have, if not the usual number
   nft::Set own;             // a sandbox's address twice
   nft::Set closed;          // interfaces of the host's that nothing passes between
   nft::Set sent, received;  // counters, for a sandbox's address and the direction
@@ -56,7 +57,6 @@ inline nft::Value byte_value(std::uint8_t value) { return nft::Value().add_byte(
 inline nft::Value port_value(std::uint16_t port) { return nft::Value().add_port(port); }
 
 /// Chains of all sandboxes that those of one go on to.
-inline constexpr const char* kSenderKnownChain = "sender_known";
 inline constexpr const char* kPassedChain = "passed";  // counts what is let through
 inline constexpr const char* kInternetChain = "internet";
 inline constexpr const char* kStandardLimitChain = "standard_limit";

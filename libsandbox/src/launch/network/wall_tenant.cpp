@@ -82,22 +82,22 @@ struct OwnChains {
       : has_policy(!tenant.network.internet || !tenant.network.allow.empty() ||
                    !tenant.network.deny.empty()),
         has_limit(tenant.network.connections_max != Network{}.connections_max),
-        policy(has_policy ? own_chain("policy", tenant) : kInternetChain),
-        limit(has_limit ? own_chain("limit", tenant) : kStandardLimitChain),
-        near(own_chain("near", tenant)),
         has_rate(tenant.network.rate_bits_per_second != 0),
-        sender(has_rate ? own_chain("rate", tenant) : kSenderKnownChain),
+        policy(own_chain("policy", tenant)),
+        limit(own_chain("limit", tenant)),
+        near(own_chain("near", tenant)),
+        rate(own_chain("rate", tenant)),
         decisions(decisions_of(tenant.network)),
         has_near(std::any_of(decisions.begin(), decisions.end(),
                              [](const Decision& d) { return is_exact(d.destination); })) {}
 
   bool has_policy;
   bool has_limit;
-  std::string policy;  // or that of all who ask for nothing special
-  std::string limit;   // likewise
-  std::string near;
   bool has_rate;
-  std::string sender;  // likewise
+  std::string policy;
+  std::string limit;
+  std::string near;
+  std::string rate;
   std::vector<Decision> decisions;
   bool has_near;
 };
@@ -126,10 +126,10 @@ void add_limit(Batch& batch, const Table& table, const Tenant& tenant, const Own
 
 void add_rate(Batch& batch, const Table& table, const Tenant& tenant, const OwnChains& own) {
   if (!own.has_rate) return;
-  batch.add(table, Chain{.name = own.sender});
+  batch.add(table, Chain{.name = own.rate});
   const std::uint64_t bytes = std::max<std::uint64_t>(tenant.network.rate_bits_per_second / 8, 1);
-  batch.add(table, own.sender, Rule().rate_over(bytes, kBurstBytes).drop());
-  batch.add(table, own.sender, Rule().go_to(kSenderKnownChain));
+  batch.add(table, own.rate, Rule().rate_over(bytes, kBurstBytes).drop());
+  batch.add(table, own.rate, Rule().accept());
 }
 
 using Elements = std::vector<std::pair<const Set*, std::vector<Element>>>;
@@ -142,14 +142,22 @@ void add_addresses(Elements& elements, const TenantAddresses& addresses, const O
       return std::vector<Element>{{.key = Value(address).add_byte(kOriginal)},
                                   {.key = Value(address).add_byte(kReply)}};
     };
+    // What leads to a chain has the kernel check all of the table's: who asks for nothing special
+    // has no such element, or a start would cost more the more others there are.
     elements.emplace_back(
         &family.pins, std::vector<Element>{
                           {.key = Value().add_name(addresses.entry).add(addresses.mac).add(address),
-                           .data = Verdict::go_to(own.sender)}});
-    elements.emplace_back(&family.policies,
-                          std::vector<Element>{{.key = key, .data = Verdict::go_to(own.policy)}});
-    elements.emplace_back(&family.limits,
-                          std::vector<Element>{{.key = key, .data = Verdict::jump(own.limit)}});
+                           .data = own.has_rate ? Verdict::go_to(own.rate) : Verdict::accept()}});
+    if (own.has_policy) {
+      elements.emplace_back(&family.policies,
+                            std::vector<Element>{{.key = key, .data = Verdict::go_to(own.policy)}});
+    } else {
+      elements.emplace_back(&family.standard, std::vector<Element>{{.key = key}});
+    }
+    if (own.has_limit) {
+      elements.emplace_back(&family.limits,
+                            std::vector<Element>{{.key = key, .data = Verdict::go_to(own.limit)}});
+    }
     elements.emplace_back(&family.own, std::vector<Element>{{.key = Value(address).add(address)}});
     if (own.has_near) {
       elements.emplace_back(&family.exact,
@@ -239,7 +247,7 @@ void dismiss(Batch& batch, const Wall& wall, const Tenant& tenant) {
   if (own.has_policy) batch.remove_chain(table, own.policy);
   if (own.has_limit) batch.remove_chain(table, own.limit);
   if (own.has_near) batch.remove_chain(table, own.near);
-  if (own.has_rate) batch.remove_chain(table, own.sender);
+  if (own.has_rate) batch.remove_chain(table, own.rate);
 }
 
 void forget_connections(nft::Nftables& tables, const Wall& wall, const Tenant& tenant) {
