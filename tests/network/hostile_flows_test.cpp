@@ -4,8 +4,11 @@
 #include <doctest/doctest.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -391,5 +394,45 @@ TEST_CASE("who comes after has none of the connections of who was there before")
     say(hosts.host, Hosts::kInner4, 9, "settled");
     CHECK(inner.wait_for("settled"));
     CHECK(inner.heard("forged") == 0);
+  }
+}
+
+TEST_CASE("the port of who has ended leads nobody to who comes after") {
+  SBX_REQUIRE_ROOT();
+
+  for (const auto mode : kModes) {
+    CAPTURE(static_cast<int>(mode));
+    const Hosts hosts;
+    // As on a host of containers: its links pass packets on already.
+    hosts.host.run([] { std::ofstream("/proc/sys/net/ipv4/ip_forward") << 1; });
+    Tap internet(hosts.internet);
+    const UniqueFd caller = connected(hosts.internet, Hosts::kHost4, 7777, SOCK_DGRAM);
+    Network network = hosts.network(mode, "tenant");
+    network.publish = {PublishedPort::parse("7777:53/udp")};
+    {
+      const Sandbox before = hosts.start(network, "sleep 1d");
+      ::kill(before.pid(), SIGKILL);
+      // Its link is gone, and nobody has taken it out.
+      const sbx::Rtnetlink links(hosts.host);
+      CHECK(wait_until([&] {
+        const auto names = links.names();
+        return std::none_of(names.begin(), names.end(), [](const std::string& name) {
+          return name.starts_with("sb") && !name.ends_with("bridge");
+        });
+      }));
+      CHECK(::send(caller.get(), "early", 5, 0) == 5);
+    }
+
+    network.publish = {PublishedPort::parse("7778:54/udp")};
+    const Sandbox after = hosts.start(network, "sleep 1d");
+    Tap inside(Attacker(after).where());
+    CHECK(::send(caller.get(), "forged", 6, 0) == 6);
+    say(hosts.internet, Hosts::kHost4, 7778, "settled");
+    CHECK(inside.wait_for("settled"));
+    say(hosts.host, Hosts::kInternet4, 9, "settled");
+    CHECK(internet.wait_for("settled"));
+
+    CHECK(inside.heard("forged") == 0);
+    CHECK(internet.heard("early") == 0);
   }
 }
