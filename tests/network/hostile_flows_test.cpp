@@ -436,3 +436,23 @@ TEST_CASE("the port of who has ended leads nobody to who comes after") {
     CHECK(internet.heard("early") == 0);
   }
 }
+
+TEST_CASE("what the kernel keeps no track of goes nowhere") {
+  SBX_REQUIRE_ROOT();
+
+  for (const auto mode : kModes) {
+    CAPTURE(static_cast<int>(mode));
+    Battlefield field(mode);
+    const Attacker& attacker = field.attacker;
+    for (const int type : {130, 131, 132, 133, 134, 135, 136, 137, 143}) {
+      for (const std::string& to : {std::string(Hosts::kInternet6), std::string(Hosts::kHost6),
+                                    std::string(Hosts::kInner6), field.victim.ipv6()}) {
+        attacker.send(
+            icmp(attacker.ipv6(), to, static_cast<std::uint8_t>(type), 0, "\1\1\1\1forged"));
+      }
+    }
+    field.settle();
+
+    CHECK(field.heard("forged") == 0);
+  }
+}

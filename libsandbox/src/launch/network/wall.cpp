@@ -180,7 +180,9 @@ void build_known(Builder& wall) {
                              .go_to(kPassedChain));
     }
   }
-  wall.rule("known", Rule().has_any(Field::kState, nft::kRelated | nft::kInvalid).drop());
+  // What is not tracked (ICMPv6 for neighbours and routers, to whomever) is not translated either.
+  constexpr std::uint32_t kNoConnection = nft::kInvalid | nft::kUntracked;
+  wall.rule("known", Rule().has_any(Field::kState, nft::kRelated | kNoConnection).drop());
   for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
     wall.rule("known", Rule().verdict_map({each->source}, each->limits.name));
   }
