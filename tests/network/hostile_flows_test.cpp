@@ -15,6 +15,7 @@
 
 #include "network/attacker.hpp"
 #include "network/hosts.hpp"
+#include "sbx/nftables.hpp"
 #include "support/process.hpp"
 #include "support/require.hpp"
 
@@ -53,6 +54,21 @@ std::uint16_t port_of(const UniqueFd& socket) {
   socklen_t size = sizeof name;
   ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&name), &size);
   return ntohs(name.sin6_port);  // where that of an IPv4 address is
+}
+
+/// As a firewall does that is loaded anew: all others' tables go, and its own has connections
+/// tracked.
+void replace_walls() {
+  const sbx::nft::Table table{sbx::nft::Family::kInet, "filter"};
+  const sbx::nft::Chain chain{.name = "input",
+                              .base = sbx::nft::BaseChain{.hook = sbx::nft::Hook::kInput}};
+  sbx::nft::Nftables tables;
+  sbx::nft::Batch batch;
+  for (const sbx::nft::Table& each : tables.tables()) batch.remove(each);
+  batch.add(table).add(table, chain);
+  batch.add(table, chain.name,
+            sbx::nft::Rule().has_any(sbx::nft::Field::kState, sbx::nft::kEstablished).accept());
+  tables.commit(batch);
 }
 
 }  // namespace
@@ -451,6 +467,32 @@ TEST_CASE("what the kernel keeps no track of goes nowhere") {
             icmp(attacker.ipv6(), to, static_cast<std::uint8_t>(type), 0, "\1\1\1\1forged"));
       }
     }
+    field.settle();
+
+    CHECK(field.heard("forged") == 0);
+  }
+}
+
+TEST_CASE("what has begun while the firewall was away ends when it is back") {
+  SBX_REQUIRE_ROOT();
+
+  for (const auto mode : kModes) {
+    CAPTURE(static_cast<int>(mode));
+    Battlefield field(mode);
+    const Attacker& attacker = field.attacker;
+    // Of an echo, which is answered: that makes it a connection.
+    const auto talk = [&](const Bytes& text) {
+      const Bytes about = Bytes("\7\7\0\1", 4) + text;
+      attacker.send(icmp(attacker.ipv4(), Hosts::kInner4, 8, 0, about));
+      attacker.send(icmp(attacker.ipv6(), Hosts::kInner6, 128, 0, about));
+    };
+    field.hosts.host.run(replace_walls);
+    talk("allowed");
+    CHECK(field.inner.wait_for("allowed"));
+    CHECK(field.inner.wait_for("allowed"));
+
+    CHECK(field.hosts.say(field.hosts.network(mode), "echo up") == "up\n");
+    talk("forged");
     field.settle();
 
     CHECK(field.heard("forged") == 0);

@@ -62,10 +62,12 @@ void remove_way(const TenantAddresses& self, Conversations& kernel) {
 void close_doors(const TenantAddresses& self, const std::optional<NetworkUsage>& usage,
                  ConnectionTracking& tracking) {
   const TrafficCount nothing;
-  if (!usage || usage->internet4 != nothing) tracking.forget_begun_by(self.ipv4);
-  if (!usage || usage->internet6 != nothing) tracking.forget_begun_by(self.ipv6);
-  if (!usage || usage->published4 != nothing) tracking.forget_answered_by(self.ipv4);
-  if (!usage || usage->published6 != nothing) tracking.forget_answered_by(self.ipv6);
+  const IpPrefix ipv4{self.ipv4, self.ipv4.bits()};
+  const IpPrefix ipv6{self.ipv6, self.ipv6.bits()};
+  if (!usage || usage->internet4 != nothing) tracking.forget_begun_by(ipv4);
+  if (!usage || usage->internet6 != nothing) tracking.forget_begun_by(ipv6);
+  if (!usage || usage->published4 != nothing) tracking.forget_answered_by(ipv4);
+  if (!usage || usage->published6 != nothing) tracking.forget_answered_by(ipv6);
 }
 
 /// Takes what is left of `tenant` out of the walls and out of the book. `owned`: see
