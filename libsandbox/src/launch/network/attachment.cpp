@@ -126,6 +126,20 @@ void require_free_ports(const AddressBook& book, const Tenant& self) {
   }
 }
 
+/// The link of one who had the slot before, and has ended: the kernel has not come to it yet, or
+/// somebody keeps its namespace, who would speak for `tenant` as soon as that is let in.
+void remove_old_link(const Wall& wall, const Tenant& tenant, Conversations& kernel) {
+  const auto link = find_link(kernel.links, TenantAddresses(wall.names, wall.pools, tenant).link);
+  if (!link) return;
+  RouteMessages messages;
+  messages.remove(*link);
+  try {
+    messages.send(kernel.links);
+  } catch (const SystemError& error) {
+    if (error.code().value() != ENODEV) throw;
+  }
+}
+
 void commit_admission(AddressBook& book, const Network& network, const HostRecord& record,
                       const Wall& wall, const Tenant& tenant, Conversations& kernel) {
   nft::Batch batch;
@@ -136,19 +150,6 @@ void commit_admission(AddressBook& book, const Network& network, const HostRecor
     if (error.code().value() == EEXIST) require_free_ports(book, tenant);
     if (!is_missing(error)) throw;
     rebuild_walls(book, network.host, record, kernel);
-  }
-}
-
-/// That of one before, who has ended: the kernel has not come to it yet, or is just there.
-void remove_link(const std::string& name, Conversations& kernel) {
-  const auto link = find_link(kernel.links, name);
-  if (!link) return;
-  RouteMessages messages;
-  messages.remove(*link);
-  try {
-    messages.send(kernel.links);
-  } catch (const SystemError& error) {
-    if (error.code().value() != ENODEV) throw;
   }
 }
 
@@ -166,13 +167,7 @@ void connect_outside(const Tenant& tenant, const TenantAddresses& self, std::uin
   number_namespace(inside, kernel.links);
   RouteMessages making;
   making.create(veth);
-  try {
-    making.send(kernel.links);
-  } catch (const SystemError& error) {
-    if (error.code().value() != EEXIST) throw;
-    remove_link(self.link, kernel);
-    making.send(kernel.links);
-  }
+  making.send(kernel.links);
   const LinkName outer = open_link(kernel.links, self.link);
   const LinkName way = tenant.on_bridge() ? open_link(kernel.links, self.entry) : outer;
   RouteMessages messages;
@@ -262,6 +257,7 @@ void Attachment::State::prepare(AddressBook& book) {
 void Attachment::State::enter(AddressBook& book) {
   owned = book.enter(tenant, record.pools);
   try {
+    remove_old_link(wall, tenant, *kernel);
     commit_admission(book, tenant.network, record, wall, tenant, *kernel);
   } catch (const std::exception&) {
     take_out(book, wall, tenant, *kernel, std::move(owned));
