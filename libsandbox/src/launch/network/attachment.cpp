@@ -346,7 +346,8 @@ void Attachment::release(pid_t pid) {
   tenant.released = {.pid = pid,
                      .pid_namespace = Namespace::current(NamespaceKind::kPid).inode(),
                      .net_namespace = Namespace::of(pid, NamespaceKind::kNet).inode()};
-  on(state_->host, [&tenant] { AddressBook(tenant.network.host).release(tenant); });
+  on(state_->host,
+     [this] { AddressBook(state_->tenant.network.host).release(state_->tenant, state_->owned); });
   state_.reset();
 }
 
