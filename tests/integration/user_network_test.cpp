@@ -2,7 +2,9 @@
 //
 // The network that the library connects by pasta(1), for root and for ordinary users.
 #include <doctest/doctest.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -237,6 +239,25 @@ TEST_CASE("a caller who is not dumpable has the user network, too") {
   });
 
   CHECK(said == "up\n0");
+}
+
+TEST_CASE("the user network ends where its caller has no /proc any more") {
+  SBX_REQUIRE_ROOT();
+  SBX_REQUIRE_PASTA();
+  const auto before = pastas();
+  const std::string said = in_child([] {
+    REQUIRE(::unshare(CLONE_NEWNS) == 0);
+    REQUIRE(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0);
+    {
+      const Sandbox sandbox = Sandbox::start(connected("exec sleep 60"));
+      REQUIRE(::mount("none", "/proc", "tmpfs", 0, nullptr) == 0);
+      ::alarm(20);
+    }
+    return std::string("ended");
+  });
+
+  CHECK(said == "ended");
+  CHECK(new_pastas(before).empty());
 }
 
 TEST_CASE("what a network by pasta does not have is refused") {
