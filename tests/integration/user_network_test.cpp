@@ -206,6 +206,23 @@ TEST_CASE("SIGKILL at any moment of a start on the user network leaves no pasta"
   CHECK(wait_until([] { return sbx::test::processes_with("sbx-keeper") == 0; }));
 }
 
+TEST_CASE("a pasta that does not come to an end goes with its starter") {
+  const FakePasta pasta("exec /bin/sleep 1d\n");
+  const pid_t starter = ::fork();
+  REQUIRE(starter >= 0);
+  if (starter == 0) {
+    ::setenv("PATH", pasta.directory().c_str(), 1);
+    const Sandbox sandbox = Sandbox::start(connected("true"));
+    ::_exit(1);
+  }
+  CHECK(wait_until([&] { return sbx::test::pids_below(starter).size() >= 3; }));
+  const auto below = ProcessSet::below(starter);
+
+  kill_and_reap(starter);
+
+  CHECK(below.ends());
+}
+
 TEST_CASE("the user network of a sandbox that was let go outlives its starter") {
   SBX_REQUIRE_PASTA();
   const auto before = pastas();

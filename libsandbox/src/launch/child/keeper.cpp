@@ -63,18 +63,27 @@ void end_children(int list) noexcept {
 }
 
 /// Returns when pasta has gone into the background, which it does when the network is up, or has
-/// ended.
+/// ended; or the maker is gone, who would have been told.
 KeeperWord start_pasta() noexcept {
   const Block block(KeeperFd::kProgram);
   if (block.program() == nullptr) return {.failure = failed(Stage::kKeeper, -EINVAL)};
+  int pidfd = -1;
   clone_args arguments{};
+  arguments.flags = CLONE_PIDFD;
+  arguments.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
   arguments.exit_signal = SIGCHLD;
   const long pid = raw::clone3_fork(&arguments, sizeof arguments);
   if (pid < 0) return {.failure = failed(Stage::kKeeper, pid)};
   if (pid == 0) become_pasta(block.program());
-  KeeperWord word;
-  while (raw::wait4(static_cast<int>(pid), &word.status, __WALL, nullptr) == -EINTR) {
-  }
+  pollfd watched[] = {{.fd = pidfd, .events = POLLIN, .revents = 0},
+                      {.fd = KeeperFd::kMaker, .events = POLLIN, .revents = 0}};
+  long count = 0;
+  do {
+    count = raw::ppoll(watched, 2, nullptr);
+  } while (count == -EINTR || count == -ENOMEM);
+  KeeperWord word{.failure = {}, .status = -1};
+  const int options = watched[0].revents != 0 ? __WALL : __WALL | WNOHANG;
+  raw::wait4(static_cast<int>(pid), &word.status, options, nullptr);
   return word;
 }
 
