@@ -2,7 +2,9 @@
 //
 // The network that the library connects by pasta(1), for root and for ordinary users.
 #include <doctest/doctest.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -204,6 +206,23 @@ TEST_CASE("SIGKILL at any moment of a start on the user network leaves no pasta"
   CHECK(wait_until([] { return sbx::test::processes_with("sbx-keeper") == 0; }));
 }
 
+TEST_CASE("a pasta that does not come to an end goes with its starter") {
+  const FakePasta pasta("exec /bin/sleep 1d\n");
+  const pid_t starter = ::fork();
+  REQUIRE(starter >= 0);
+  if (starter == 0) {
+    ::setenv("PATH", pasta.directory().c_str(), 1);
+    const Sandbox sandbox = Sandbox::start(connected("true"));
+    ::_exit(1);
+  }
+  CHECK(wait_until([&] { return sbx::test::pids_below(starter).size() >= 3; }));
+  const auto below = ProcessSet::below(starter);
+
+  kill_and_reap(starter);
+
+  CHECK(below.ends());
+}
+
 TEST_CASE("the user network of a sandbox that was let go outlives its starter") {
   SBX_REQUIRE_PASTA();
   const auto before = pastas();
@@ -237,6 +256,25 @@ TEST_CASE("a caller who is not dumpable has the user network, too") {
   });
 
   CHECK(said == "up\n0");
+}
+
+TEST_CASE("the user network ends where its caller has no /proc any more") {
+  SBX_REQUIRE_ROOT();
+  SBX_REQUIRE_PASTA();
+  const auto before = pastas();
+  const std::string said = in_child([] {
+    REQUIRE(::unshare(CLONE_NEWNS) == 0);
+    REQUIRE(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0);
+    {
+      const Sandbox sandbox = Sandbox::start(connected("exec sleep 60"));
+      REQUIRE(::mount("none", "/proc", "tmpfs", 0, nullptr) == 0);
+      ::alarm(20);
+    }
+    return std::string("ended");
+  });
+
+  CHECK(said == "ended");
+  CHECK(new_pastas(before).empty());
 }
 
 TEST_CASE("what a network by pasta does not have is refused") {

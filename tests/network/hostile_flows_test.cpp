@@ -4,14 +4,18 @@
 #include <doctest/doctest.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "network/attacker.hpp"
 #include "network/hosts.hpp"
+#include "sbx/nftables.hpp"
 #include "support/process.hpp"
 #include "support/require.hpp"
 
@@ -50,6 +54,21 @@ std::uint16_t port_of(const UniqueFd& socket) {
   socklen_t size = sizeof name;
   ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&name), &size);
   return ntohs(name.sin6_port);  // where that of an IPv4 address is
+}
+
+/// As a firewall does that is loaded anew: all others' tables go, and its own has connections
+/// tracked.
+void replace_walls() {
+  const sbx::nft::Table table{sbx::nft::Family::kInet, "filter"};
+  const sbx::nft::Chain chain{.name = "input",
+                              .base = sbx::nft::BaseChain{.hook = sbx::nft::Hook::kInput}};
+  sbx::nft::Nftables tables;
+  sbx::nft::Batch batch;
+  for (const sbx::nft::Table& each : tables.tables()) batch.remove(each);
+  batch.add(table).add(table, chain);
+  batch.add(table, chain.name,
+            sbx::nft::Rule().has_any(sbx::nft::Field::kState, sbx::nft::kEstablished).accept());
+  tables.commit(batch);
 }
 
 }  // namespace
@@ -391,5 +410,91 @@ TEST_CASE("who comes after has none of the connections of who was there before")
     say(hosts.host, Hosts::kInner4, 9, "settled");
     CHECK(inner.wait_for("settled"));
     CHECK(inner.heard("forged") == 0);
+  }
+}
+
+TEST_CASE("the port of who has ended leads nobody to who comes after") {
+  SBX_REQUIRE_ROOT();
+
+  for (const auto mode : kModes) {
+    CAPTURE(static_cast<int>(mode));
+    const Hosts hosts;
+    // As on a host of containers: its links pass packets on already.
+    hosts.host.run([] { std::ofstream("/proc/sys/net/ipv4/ip_forward") << 1; });
+    Tap internet(hosts.internet);
+    const UniqueFd caller = connected(hosts.internet, Hosts::kHost4, 7777, SOCK_DGRAM);
+    Network network = hosts.network(mode, "tenant");
+    network.publish = {PublishedPort::parse("7777:53/udp")};
+    {
+      const Sandbox before = hosts.start(network, "sleep 1d");
+      ::kill(before.pid(), SIGKILL);
+      // Its link is gone, and nobody has taken it out.
+      const sbx::Rtnetlink links(hosts.host);
+      CHECK(wait_until([&] {
+        const auto names = links.names();
+        return std::none_of(names.begin(), names.end(), [](const std::string& name) {
+          return name.starts_with("sb") && !name.ends_with("bridge");
+        });
+      }));
+      CHECK(::send(caller.get(), "early", 5, 0) == 5);
+    }
+
+    network.publish = {PublishedPort::parse("7778:54/udp")};
+    const Sandbox after = hosts.start(network, "sleep 1d");
+    Tap inside(Attacker(after).where());
+    CHECK(::send(caller.get(), "forged", 6, 0) == 6);
+    say(hosts.internet, Hosts::kHost4, 7778, "settled");
+    CHECK(inside.wait_for("settled"));
+    say(hosts.host, Hosts::kInternet4, 9, "settled");
+    CHECK(internet.wait_for("settled"));
+
+    CHECK(inside.heard("forged") == 0);
+    CHECK(internet.heard("early") == 0);
+  }
+}
+
+TEST_CASE("what the kernel keeps no track of goes nowhere") {
+  SBX_REQUIRE_ROOT();
+
+  for (const auto mode : kModes) {
+    CAPTURE(static_cast<int>(mode));
+    Battlefield field(mode);
+    const Attacker& attacker = field.attacker;
+    for (const int type : {130, 131, 132, 133, 134, 135, 136, 137, 143}) {
+      for (const std::string& to : {std::string(Hosts::kInternet6), std::string(Hosts::kHost6),
+                                    std::string(Hosts::kInner6), field.victim.ipv6()}) {
+        attacker.send(
+            icmp(attacker.ipv6(), to, static_cast<std::uint8_t>(type), 0, "\1\1\1\1forged"));
+      }
+    }
+    field.settle();
+
+    CHECK(field.heard("forged") == 0);
+  }
+}
+
+TEST_CASE("what has begun while the firewall was away ends when it is back") {
+  SBX_REQUIRE_ROOT();
+
+  for (const auto mode : kModes) {
+    CAPTURE(static_cast<int>(mode));
+    Battlefield field(mode);
+    const Attacker& attacker = field.attacker;
+    // Of an echo, which is answered: that makes it a connection.
+    const auto talk = [&](const Bytes& text) {
+      const Bytes about = Bytes("\7\7\0\1", 4) + text;
+      attacker.send(icmp(attacker.ipv4(), Hosts::kInner4, 8, 0, about));
+      attacker.send(icmp(attacker.ipv6(), Hosts::kInner6, 128, 0, about));
+    };
+    field.hosts.host.run(replace_walls);
+    talk("allowed");
+    CHECK(field.inner.wait_for("allowed"));
+    CHECK(field.inner.wait_for("allowed"));
+
+    CHECK(field.hosts.say(field.hosts.network(mode), "echo up") == "up\n");
+    talk("forged");
+    field.settle();
+
+    CHECK(field.heard("forged") == 0);
   }
 }

@@ -10,6 +10,8 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <system_error>
+#include <thread>
 
 #include "network/attacker.hpp"
 #include "network/hosts.hpp"
@@ -127,6 +129,36 @@ TEST_CASE("who keeps the namespace of an ended sandbox has no way to the host") 
     CHECK(service.wait_for("from outside"));
     CHECK(service.heard("forged") == 0);
     CHECK(wait_until([&] { return hosts.inventory() == before; }));
+  }
+}
+
+TEST_CASE("who keeps the namespace of an ended sandbox does not speak for who comes after") {
+  SBX_REQUIRE_ROOT();
+
+  for (const auto mode : kModes) {
+    CAPTURE(static_cast<int>(mode));
+    const Hosts hosts;
+    const Sandbox other = hosts.start(hosts.network(mode), "sleep 1d");  // the walls stay
+    Tap inner(hosts.inner);
+    Network network = hosts.network(mode, "tenant");
+    std::optional<Sandbox> before = hosts.start(network, "sleep 1d");
+    const Attacker kept(*before);
+    before.reset();
+
+    std::thread speaker([&] {
+      try {
+        for (;;) kept.send(udp(kept.ipv4(), Hosts::kInner4, 9, "forged"));
+      } catch (const std::system_error&) {
+        // Its link has gone.
+      }
+    });
+    network.allow = {sbx::Destination::parse(Hosts::kInner4)};
+    const Sandbox after = hosts.start(network, "sleep 1d");
+    speaker.join();
+    say(hosts.host, Hosts::kInner4, 9, "settled");
+
+    CHECK(inner.wait_for("settled"));
+    CHECK(inner.heard("forged") == 0);
   }
 }
 

@@ -10,9 +10,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <future>
+#include <limits>
 #include <set>
 #include <string>
 #include <vector>
@@ -55,6 +58,14 @@ void start_and_die(const Hosts& hosts, const std::vector<Network>& networks) {
   int status = 0;
   ::waitpid(owner, &status, 0);
   CHECK(WIFSIGNALED(status));
+}
+
+/// How many sandboxes are in the book.
+auto entries(const Hosts& hosts) {
+  const auto all = std::filesystem::recursive_directory_iterator(hosts.directory() / "run");
+  return std::count_if(begin(all), end(all), [](const auto& entry) {
+    return entry.path().parent_path().filename() == "tenants";
+  });
 }
 
 /// Runs `body` as the first process of a pid namespace that has its own /proc; whether it said so.
@@ -209,12 +220,24 @@ TEST_CASE("of many that a killed owner leaves none stays after the next start") 
   start_and_die(hosts, networks);
   {
     const Sandbox next = hosts.start(hosts.network(), "sleep 1d");
-    const auto entries = std::filesystem::recursive_directory_iterator(hosts.directory() / "run");
-    CHECK(std::count_if(begin(entries), end(entries), [](const auto& entry) {
-            return entry.path().parent_path().filename() == "tenants";
-          }) == 2);
+    CHECK(entries(hosts) == 2);
   }
   CHECK(hosts.comes_to(with_one));
+}
+
+TEST_CASE("a pause that was noted before the machine's start keeps nobody from looking") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  const Sandbox other = hosts.start(hosts.network(), "sleep 1d");
+  for (const auto& book : std::filesystem::directory_iterator(hosts.directory() / "run/.network")) {
+    const std::int64_t when = std::numeric_limits<std::int64_t>::max();
+    std::ofstream(book.path() / "owners.next").write(reinterpret_cast<const char*>(&when), 8);
+  }
+
+  start_and_die(hosts, {hosts.network()});
+  CHECK(hosts.say(hosts.network(), "echo up") == "up\n");
+
+  CHECK(entries(hosts) == 1);
 }
 
 TEST_CASE("a start in another pid namespace leaves living sandboxes alone") {
@@ -267,6 +290,27 @@ TEST_CASE("a sandbox that was let go keeps its network") {
   ::kill(pid, SIGKILL);
   ::waitpid(pid, nullptr, __WALL);
   CHECK(hosts.say(network, "echo up") == "up\n");
+}
+
+TEST_CASE("a sandbox that was let go has no owner among the caller's children") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  const Network network = hosts.network(kRouted, "alice");
+  Sandbox sandbox = hosts.start(network, "sleep 1d");
+  const int pid = sandbox.pid();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+
+  sandbox.release();
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, nullptr, __WALL);
+  CHECK(hosts.say(network, "echo up") == "up\n");
+
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
 }
 
 TEST_CASE("somebody else's flush of the firewall is noticed by the next start") {

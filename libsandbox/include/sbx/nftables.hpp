@@ -176,6 +176,7 @@ inline constexpr std::uint32_t kInvalid = 1;
 inline constexpr std::uint32_t kEstablished = 2;
 inline constexpr std::uint32_t kRelated = 4;
 inline constexpr std::uint32_t kNew = 8;
+inline constexpr std::uint32_t kUntracked = 64;
 
 /// For Field::kStatus: the connection's destination was translated, "ct status dnat".
 inline constexpr std::uint32_t kDestinationTranslated = 0x20;

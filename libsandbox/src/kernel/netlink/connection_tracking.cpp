@@ -6,7 +6,6 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <span>
@@ -35,11 +34,12 @@ Family family_of(const IpAddress& address) {
   return {NFPROTO_IPV6, CTA_IP_V6_SRC};
 }
 
-/// Asks for the connections with `address` as the source of `tuple`. The answer may be all of the
-/// family: Linux does not know of filters before 5.8, and takes an IPv6 address for the one that is
-/// not wanted (seen in 6.18).
-void ask(NftMessage& message, const IpAddress& address, std::uint16_t tuple) {
-  if (address.family() == IpFamily::kIpv6) return;
+/// Asks for the connections whose source, in `tuple`, is in `block`. The answer may be all of the
+/// family: Linux knows of filters for an address alone, of none before 5.8, and takes an IPv6
+/// address for the one that is not wanted (seen in 6.18).
+void ask(NftMessage& message, const IpPrefix& block, std::uint16_t tuple) {
+  const IpAddress& address = block.address;
+  if (address.family() == IpFamily::kIpv6 || block.length < address.bits()) return;
   {
     const NftMessage::Nest outer = message.nest(tuple);
     const NftMessage::Nest inner = message.nest(CTA_TUPLE_IP);
@@ -52,10 +52,11 @@ void ask(NftMessage& message, const IpAddress& address, std::uint16_t tuple) {
   message.number(CTA_FILTER_REPLY_FLAGS, htobe32(original ? 0 : kCompareSource));
 }
 
-bool is_source(const NftAttributes& connection, std::uint16_t tuple, const IpAddress& address) {
-  const auto found = connection.nest(tuple).nest(CTA_TUPLE_IP).bytes(family_of(address).source);
-  const auto wanted = address.bytes();
-  return std::equal(found.begin(), found.end(), wanted.begin(), wanted.end());
+bool is_source(const NftAttributes& connection, std::uint16_t tuple, const IpPrefix& block) {
+  const auto source = family_of(block.address).source;
+  const auto found = connection.nest(tuple).nest(CTA_TUPLE_IP).bytes(source);
+  if (found.size() == 4) return block.contains(IpAddress(found.first<4>()));
+  return found.size() == 16 && block.contains(IpAddress(found.first<16>()));
 }
 
 /// The message that removes the connection which `found` tells of.
@@ -87,26 +88,24 @@ bool is_answered(Ask ask) {
 
 ConnectionTracking::ConnectionTracking() : socket_(NETLINK_NETFILTER) {}
 
-void ConnectionTracking::forget_begun_by(const IpAddress& address) {
-  forget(address, CTA_TUPLE_ORIG);
+void ConnectionTracking::forget_begun_by(const IpPrefix& block) { forget(block, CTA_TUPLE_ORIG); }
+
+void ConnectionTracking::forget_answered_by(const IpPrefix& block) {
+  forget(block, CTA_TUPLE_REPLY);
 }
 
-void ConnectionTracking::forget_answered_by(const IpAddress& address) {
-  forget(address, CTA_TUPLE_REPLY);
-}
-
-void ConnectionTracking::forget(const IpAddress& address, std::uint16_t tuple) {
-  const std::string attempt = fmt::format("cannot forget connections of '{}'", address.to_string());
-  const std::uint8_t family = family_of(address).number;
+void ConnectionTracking::forget(const IpPrefix& block, std::uint16_t tuple) {
+  const std::string attempt = fmt::format("cannot forget connections of '{}'", block.to_string());
+  const std::uint8_t family = family_of(block.address).number;
   std::vector<NetlinkMessages> removals;  // each of which fits into a socket's buffer
   int count = 0;
   MessageRoom room;
   NftMessage question = NftMessage::tracking(room, IPCTNL_MSG_CT_GET, NLM_F_DUMP, family);
-  ask(question, address, tuple);
+  ask(question, block, tuple);
   if (!is_answered([&] {
         socket_.request(question.header(), attempt, [&](const nlmsghdr* answer) {
           const NftAttributes found(answer);
-          if (!is_source(found, tuple, address)) return;
+          if (!is_source(found, tuple, block)) return;
           if (count++ % kRemovedAtOnce == 0) removals.emplace_back();
           add_removal(removals.back(), found, family, attempt);
         });

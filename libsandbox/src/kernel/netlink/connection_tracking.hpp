@@ -16,15 +16,15 @@ class ConnectionTracking {
 
   // Each looks at all connections of the host's.
 
-  /// Forgets the connections that `address` has begun. Without a word where the kernel cannot be
-  /// asked for them.
-  void forget_begun_by(const IpAddress& address);
+  /// Forgets the connections that somebody in `block` has begun. Without a word where the kernel
+  /// cannot be asked for them.
+  void forget_begun_by(const IpPrefix& block);
 
-  /// The same for those in which it was reached.
-  void forget_answered_by(const IpAddress& address);
+  /// The same for those in which he was reached.
+  void forget_answered_by(const IpPrefix& block);
 
  private:
-  void forget(const IpAddress& address, std::uint16_t tuple);
+  void forget(const IpPrefix& block, std::uint16_t tuple);
 
   NetlinkSocket socket_;
 };

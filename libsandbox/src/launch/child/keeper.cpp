@@ -21,13 +21,11 @@ bool tell(const KeeperWord& word) noexcept {
   return written == sizeof word;
 }
 
-/// Kills every child of this process. Below zero when it may not have reached all; else how many.
-long kill_children() noexcept {
-  const long fd = raw::openat(AT_FDCWD, "/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return fd;
+/// Kills every child of this process, who are in the file `list`. Below zero when it may not have
+/// reached all; else how many.
+long kill_children(int list) noexcept {
   char text[4096];
-  const long size = raw::read(static_cast<int>(fd), text, sizeof text);
-  raw::close(static_cast<int>(fd));
+  const long size = raw::pread(list, text, sizeof text, 0);
   if (size < 0) return size;
   long killed = 0;
   long failure = 0;
@@ -45,9 +43,9 @@ long kill_children() noexcept {
 }
 
 /// Those that a child leaves behind become children of this process.
-void end_children() noexcept {
+void end_children(int list) noexcept {
   for (;;) {
-    const long killed = kill_children();
+    const long killed = kill_children(list);
     const int options = killed > 0 ? __WALL : __WALL | WNOHANG;
     if (raw::wait4(kEveryChild, nullptr, options, nullptr) == -ECHILD) return;
     const timespec pause{.tv_sec = 0, .tv_nsec = 10'000'000};
@@ -65,28 +63,39 @@ void end_children() noexcept {
 }
 
 /// Returns when pasta has gone into the background, which it does when the network is up, or has
-/// ended.
+/// ended; or the maker is gone, who would have been told.
 KeeperWord start_pasta() noexcept {
   const Block block(KeeperFd::kProgram);
   if (block.program() == nullptr) return {.failure = failed(Stage::kKeeper, -EINVAL)};
+  int pidfd = -1;
   clone_args arguments{};
+  arguments.flags = CLONE_PIDFD;
+  arguments.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
   arguments.exit_signal = SIGCHLD;
   const long pid = raw::clone3_fork(&arguments, sizeof arguments);
   if (pid < 0) return {.failure = failed(Stage::kKeeper, pid)};
   if (pid == 0) become_pasta(block.program());
-  KeeperWord word;
-  while (raw::wait4(static_cast<int>(pid), &word.status, __WALL, nullptr) == -EINTR) {
-  }
+  pollfd watched[] = {{.fd = pidfd, .events = POLLIN, .revents = 0},
+                      {.fd = KeeperFd::kMaker, .events = POLLIN, .revents = 0}};
+  long count = 0;
+  do {
+    count = raw::ppoll(watched, 2, nullptr);
+  } while (count == -EINTR || count == -ENOMEM);
+  KeeperWord word{.failure = {}, .status = -1};
+  const int options = watched[0].revents != 0 ? __WALL : __WALL | WNOHANG;
+  raw::wait4(static_cast<int>(pid), &word.status, options, nullptr);
   return word;
 }
 
-/// No program inherits this process's own descriptors, and no working directory is kept in use.
+/// No program inherits this process's own descriptors. The list of its children: without it there
+/// would be no end of them.
 long prepare() noexcept {
   raw::prctl(PR_SET_NAME, reinterpret_cast<unsigned long>("sbx-keeper"));
   long result = raw::close_range(KeeperFd::kMaker, ~0U, CLOSE_RANGE_CLOEXEC);
   // pasta leaves its parent when it goes into the background, and falls to this process then.
   if (result >= 0) result = raw::prctl(PR_SET_CHILD_SUBREAPER, 1);
-  return result;
+  if (result < 0) return result;
+  return raw::openat(AT_FDCWD, "/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
 }
 
 /// Returns when the sandbox has ended, or its maker is gone and has not said that it shall go on.
@@ -109,13 +118,13 @@ void wait_for_end() noexcept {
 [[noreturn]] void image_main(const long* stack) noexcept;
 
 [[noreturn]] void image_main(const long* /*stack*/) noexcept {
-  const long result = prepare();
+  const long children = prepare();
   const KeeperWord word =
-      result < 0 ? KeeperWord{.failure = failed(Stage::kKeeper, result)} : start_pasta();
-  raw::chdir("/");
+      children < 0 ? KeeperWord{.failure = failed(Stage::kKeeper, children)} : start_pasta();
+  raw::chdir("/");  // no working directory is kept in use
   const bool told = tell(word);
   if (told && !word.failure && word.status == 0) wait_for_end();
-  end_children();
+  end_children(static_cast<int>(children));
   raw::exit_group(0);
 }
 

@@ -339,8 +339,9 @@ UniqueFd AddressBook::enter(Tenant& tenant, const Pools& pools) {
   return enter_at(tenant, slot);
 }
 
-void AddressBook::release(const Tenant& tenant) {
+void AddressBook::release(const Tenant& tenant, const UniqueFd& owned) {
   write_file(entries_, std::to_string(tenant.slot), to_json(tenant));
+  Owners::release(tenant.slot, owned);
 }
 
 void AddressBook::leave(const Tenant& tenant, const NetworkUsage& usage, UniqueFd owned) {

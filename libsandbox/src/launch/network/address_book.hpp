@@ -63,8 +63,9 @@ class AddressBook {
   /// ENOSPC when none is free.
   [[nodiscard]] UniqueFd enter(Tenant& tenant, const Pools& pools);
 
-  /// Writes down that the tenant has no owner any more, and needs none.
-  void release(const Tenant& tenant);
+  /// Writes down that the tenant has no owner any more, and needs none. `owned`: what enter() has
+  /// returned.
+  void release(const Tenant& tenant, const UniqueFd& owned);
 
   /// Takes the tenant out, and adds `usage` to what its name has used. `owned`: what enter() has
   /// returned, of the caller's own.

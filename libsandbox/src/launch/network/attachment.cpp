@@ -84,10 +84,12 @@ void remove_way(const TenantAddresses& self, Conversations& kernel) {
 void close_doors(const TenantAddresses& self, const std::optional<NetworkUsage>& usage,
                  ConnectionTracking& tracking) {
   const TrafficCount nothing;
-  if (!usage || usage->internet4 != nothing) tracking.forget_begun_by(self.ipv4);
-  if (!usage || usage->internet6 != nothing) tracking.forget_begun_by(self.ipv6);
-  if (!usage || usage->published4 != nothing) tracking.forget_answered_by(self.ipv4);
-  if (!usage || usage->published6 != nothing) tracking.forget_answered_by(self.ipv6);
+  const IpPrefix ipv4{self.ipv4, self.ipv4.bits()};
+  const IpPrefix ipv6{self.ipv6, self.ipv6.bits()};
+  if (!usage || usage->internet4 != nothing) tracking.forget_begun_by(ipv4);
+  if (!usage || usage->internet6 != nothing) tracking.forget_begun_by(ipv6);
+  if (!usage || usage->published4 != nothing) tracking.forget_answered_by(ipv4);
+  if (!usage || usage->published6 != nothing) tracking.forget_answered_by(ipv6);
 }
 
 /// Takes what is left of `tenant` out of the walls and out of the book. `owned`: see
@@ -153,6 +155,20 @@ void require_free_ports(const AddressBook& book, const Tenant& self) {
   }
 }
 
+/// The link of one who had the slot before, and has ended: the kernel has not come to it yet, or
+/// somebody keeps its namespace, who would speak for `tenant` as soon as that is let in.
+void remove_old_link(const Wall& wall, const Tenant& tenant, Conversations& kernel) {
+  const auto link = find_link(kernel.links, TenantAddresses(wall.names, wall.pools, tenant).link);
+  if (!link) return;
+  RouteMessages messages;
+  messages.remove(*link);
+  try {
+    messages.send(kernel.links);
+  } catch (const SystemError& error) {
+    if (error.code().value() != ENODEV) throw;
+  }
+}
+
 void commit_admission(AddressBook& book, const Network& network, const HostRecord& record,
                       const Wall& wall, const Tenant& tenant, Conversations& kernel) {
   nft::Batch batch;
@@ -163,19 +179,6 @@ void commit_admission(AddressBook& book, const Network& network, const HostRecor
     if (error.code().value() == EEXIST) require_free_ports(book, tenant);
     if (!is_missing(error)) throw;
     rebuild_walls(book, network.host, record, kernel);
-  }
-}
-
-/// That of one before, who has ended: the kernel has not come to it yet, or is just there.
-void remove_link(const std::string& name, Conversations& kernel) {
-  const auto link = find_link(kernel.links, name);
-  if (!link) return;
-  RouteMessages messages;
-  messages.remove(*link);
-  try {
-    messages.send(kernel.links);
-  } catch (const SystemError& error) {
-    if (error.code().value() != ENODEV) throw;
   }
 }
 
@@ -194,13 +197,7 @@ void connect_outside(const Tenant& tenant, const Wall& wall, Ipv6 ipv6, bool to_
   number_namespace(inside, kernel.links);
   RouteMessages making;
   making.create(veth);
-  try {
-    making.send(kernel.links);
-  } catch (const SystemError& error) {
-    if (error.code().value() != EEXIST) throw;
-    remove_link(self.link, kernel);
-    making.send(kernel.links);
-  }
+  making.send(kernel.links);
   const LinkName outer = open_link(kernel.links, self.link);
   const LinkName way = tenant.on_bridge() ? open_link(kernel.links, self.entry) : outer;
   RouteMessages messages;
@@ -305,6 +302,7 @@ void Attachment::State::prepare(AddressBook& book) {
 void Attachment::State::enter(AddressBook& book) {
   owned = book.enter(tenant, record.pools);
   try {
+    remove_old_link(wall, tenant, *kernel);
     commit_admission(book, tenant.network, record, wall, tenant, *kernel);
   } catch (const std::exception&) {
     undo([&] { take_out(book, wall, tenant, *kernel, std::move(owned)); });
@@ -401,7 +399,8 @@ void Attachment::release(pid_t pid) {
   tenant.released = {.pid = pid,
                      .pid_namespace = Namespace::current(NamespaceKind::kPid).inode(),
                      .net_namespace = Namespace::of(pid, NamespaceKind::kNet).inode()};
-  on(state_->host, [&tenant] { AddressBook(tenant.network.host).release(tenant); });
+  on(state_->host,
+     [this] { AddressBook(state_->tenant.network.host).release(state_->tenant, state_->owned); });
   state_.reset();
 }
 

@@ -365,6 +365,12 @@ void rebuild_walls(AddressBook& book, const HostNetwork& host, const HostRecord&
   admit_name_servers(batch, wall, servers);
   for (const Tenant& tenant : book.tenants()) admit(batch, wall, tenant);
   kernel.tables.commit(batch);
+  // What has begun meanwhile would pass as known; and what was counted before is not known any more
+  // to whoever ends a sandbox.
+  for (const IpPrefix& pool : {record.pools.ipv4, record.pools.ipv6}) {
+    kernel.tracking.forget_begun_by(pool);
+    kernel.tracking.forget_answered_by(pool);
+  }
   // After a restart of the machine all the rest is missing, too.
   for (const ChangedSetting& each : record.settings) write_setting(each.path, each.now);
   add_gateway(record.pools, kernel);

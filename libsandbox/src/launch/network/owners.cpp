@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -24,6 +25,7 @@ constexpr Slot kFiles = 32;
 // others from looking again.
 constexpr std::chrono::microseconds kShortLook{1000};
 constexpr int kPause = 10;
+constexpr std::chrono::seconds kLongestPause{10};
 constexpr const char* kNextLook = "owners.next";  // when: on the machine's clock
 
 constexpr char kTenant = 1;  // in the tenant's byte; else 0
@@ -64,14 +66,16 @@ void write_byte(const UniqueFd& file, off_t byte, char value) {
   throw SystemError(error, fmt::format("cannot write '{}'", printable(place.native())));
 }
 
-// The same for all of the machine's processes.
+// The same for all of the machine's processes, but for those in another time namespace, and until
+// its next start.
 using Clock = std::chrono::steady_clock;
 
-Clock::time_point next_look(const UniqueFd& directory) {
+bool is_pause(const UniqueFd& directory, Clock::time_point now) {
   const UniqueFd file = open_file(directory, kNextLook, O_RDONLY);
   Clock::rep when = 0;
-  if (!file || ::pread(file.get(), &when, sizeof when, 0) != sizeof when) return {};
-  return Clock::time_point(Clock::duration(when));
+  if (!file || ::pread(file.get(), &when, sizeof when, 0) != sizeof when) return false;
+  const Clock::time_point next{Clock::duration(when)};
+  return now < next && next <= now + kLongestPause;  // else it is by another clock
 }
 
 /// It is no harm where that fails.
@@ -92,10 +96,13 @@ UniqueFd Owners::add(Slot slot) {
   return file;
 }
 
-void Owners::remove(Slot slot, UniqueFd owned) {
-  // At once, whoever has a copy: a child of the caller's that is about to execute, say.
+void Owners::release(Slot slot, const UniqueFd& owned) noexcept {
   struct flock unlock = lock_of(byte_of(slot), F_UNLCK);
-  if (owned) ::fcntl(owned.get(), F_OFD_SETLK, &unlock);
+  ::fcntl(owned.get(), F_OFD_SETLK, &unlock);
+}
+
+void Owners::remove(Slot slot, UniqueFd owned) {
+  if (owned) release(slot, owned);
   const UniqueFd file = owned ? std::move(owned) : open_file(directory_, file_of(slot), O_WRONLY);
   if (file) write_byte(file, byte_of(slot), 0);
 }
@@ -107,7 +114,7 @@ bool Owners::has_owner(Slot slot) const {
 
 std::vector<Slot> Owners::left(bool at_once) const {
   const auto start = Clock::now();
-  if (!at_once && start < next_look(directory_)) return {};
+  if (!at_once && is_pause(directory_, start)) return {};
   std::vector<Slot> found;
   std::array<char, kLastSlot / kFiles + 1> bytes{};
   for (Slot number = 0; number < kFiles; ++number) {
@@ -122,7 +129,10 @@ std::vector<Slot> Owners::left(bool at_once) const {
     }
   }
   const auto end = Clock::now();
-  if (end - start > kShortLook) note_next_look(directory_, end + (end - start) * kPause);
+  if (end - start > kShortLook) {
+    const Clock::duration pause = (end - start) * kPause;
+    note_next_look(directory_, end + std::min<Clock::duration>(pause, kLongestPause));
+  }
   return found;
 }
 

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -29,6 +30,7 @@ namespace sbx::detail {
 namespace {
 
 constexpr const char* kAttempt = "cannot connect the sandbox by pasta";
+constexpr std::chrono::seconds kPatience{30};  // pasta takes some hundredths
 constexpr std::size_t kStackSize = std::size_t{16} << 10;
 constexpr std::uint64_t kClearSignalHandlers = 0x100000000;  // CLONE_CLEAR_SIGHAND
 
@@ -66,6 +68,9 @@ UniqueFd start_keeper(child::KeeperStart& start) {
 }
 
 child::KeeperWord hear_keeper(int socket) {
+  if (!wait_readable({socket}, kPatience)) {
+    throw SystemError(ETIMEDOUT, kAttempt, "it does not say that the network is up");
+  }
   child::KeeperWord word;
   ssize_t size = 0;
   do {

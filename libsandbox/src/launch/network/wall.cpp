@@ -180,7 +180,9 @@ void build_known(Builder& wall) {
                              .go_to(kPassedChain));
     }
   }
-  wall.rule("known", Rule().has_any(Field::kState, nft::kRelated | nft::kInvalid).drop());
+  // What is not tracked (ICMPv6 for neighbours and routers, to whomever) is not translated either.
+  constexpr std::uint32_t kNoConnection = nft::kInvalid | nft::kUntracked;
+  wall.rule("known", Rule().has_any(Field::kState, nft::kRelated | kNoConnection).drop());
   for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
     wall.rule("known", Rule().verdict_map({each->source}, each->limits.name));
   }
@@ -211,6 +213,13 @@ void build_forward(Builder& wall, const Wall& about) {
   for (const char* chain : {"from_sandbox", "to_sandbox", "near", "far"}) wall.chain(chain);
   wall.rule("forward", Rule().equals(Field::kInputGroup, ours).go_to("from_sandbox"));
   wall.rule("forward", Rule().equals(Field::kOutputGroup, ours).go_to("to_sandbox"));
+  // To a sandbox whose link is gone, which would take the way to the internet; and the kernel would
+  // remember the connection to its port, for whoever has the address next.
+  for (const IpPrefix& pool : {about.pools.ipv4, about.pools.ipv6}) {
+    wall.rule(
+        "forward",
+        Rule().within(parts_of(pool.address).destination, {pool.first(), pool.length}).drop());
+  }
 
   // What the host did not pass on before it does not pass on for the sandboxes' sake.
   for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
