@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstddef>
 #include <cstring>
 #include <string_view>
 #include <vector>
@@ -101,7 +100,7 @@ bool forward_refuses() {
     if (::getsockopt(socket.get(), Family::kLevel, Family::kGetInfo, &info, &size) < 0) {
       throw_errno("{}", kAttempt);
     }
-    constexpr std::size_t kStart = offsetof(typename Family::Entries, entrytable);
+    constexpr std::size_t kStart = sizeof(typename Family::Entries);  // and there they begin
     std::vector<char> bytes(kStart + info.size);
     typename Family::Entries question{};
     kFilter.copy(question.name, sizeof question.name);
