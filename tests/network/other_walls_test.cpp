@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "network/hosts.hpp"
@@ -78,8 +77,9 @@ TEST_CASE("a firewall that refuses no more than it names is not told of") {
 TEST_CASE("a firewall that refuses what is for the host is told of where a name server is there") {
   SBX_REQUIRE_ROOT();
 
-  for (const auto& [server, count] : {std::pair("127.0.0.1", 1), std::pair("192.0.2.53", 0)}) {
+  for (const std::string server : {"127.0.0.1", "192.0.2.53"}) {
     CAPTURE(server);
+    const bool is_here = server == "127.0.0.1";
     const Hosts hosts;
     const auto file = hosts.directory() / "resolv.conf";
     std::ofstream(file) << "nameserver " << server << "\n";
@@ -91,9 +91,9 @@ TEST_CASE("a firewall that refuses what is for the host is told of where a name 
       return Sandbox::start(Hosts::spec(hosts.network(), "true")).network_warnings();
     });
 
-    REQUIRE(told.size() == static_cast<std::size_t>(count));
-    if (count == 1)
-      CHECK(told[0].starts_with(warning("the chain 'INPUT' of the table 'inet other'")));
+    REQUIRE(told.size() == (is_here ? 1 : 0));
+    CHECK(
+        (!is_here || told[0].starts_with(warning("the chain 'INPUT' of the table 'inet other'"))));
   }
 }
 

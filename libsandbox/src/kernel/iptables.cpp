@@ -101,12 +101,11 @@ bool forward_refuses() {
     if (::getsockopt(socket.get(), Family::kLevel, Family::kGetInfo, &info, &size) < 0) {
       throw_errno("{}", kAttempt);
     }
-    constexpr std::size_t kStart = offsetof(typename Family::Entries, entrytable);
+    using Entries = typename Family::Entries;
+    constexpr std::size_t kStart = sizeof(Entries);  // and there they begin
     std::vector<char> bytes(kStart + info.size);
-    typename Family::Entries question{};
-    kFilter.copy(question.name, sizeof question.name);
-    question.size = info.size;
-    std::memcpy(bytes.data(), &question, kStart);
+    kFilter.copy(bytes.data() + offsetof(Entries, name), kFilter.size());
+    std::memcpy(bytes.data() + offsetof(Entries, size), &info.size, sizeof info.size);
     size = static_cast<socklen_t>(bytes.size());
     if (::getsockopt(socket.get(), Family::kLevel, Family::kGetEntries, bytes.data(), &size) == 0) {
       bytes.erase(bytes.begin(), bytes.begin() + kStart);
