@@ -179,6 +179,45 @@ TEST_CASE("a flood of connections takes no more places than were granted") {
   }
 }
 
+TEST_CASE(
+    "a flood of a published port takes no more places than were granted, and none of its owner's") {
+  SBX_REQUIRE_ROOT();
+
+  for (const auto mode : kModes) {
+    CAPTURE(static_cast<int>(mode));
+    Hosts hosts;
+    const Listener internet(hosts.internet, Hosts::kInternet4, 80);
+    for (const std::uint32_t most : {10U, 11U}) {  // in the end nothing is left of the first
+      CAPTURE(most);
+      Network network = hosts.network(mode, "flooded");
+      network.connections_max = most;
+      network.publish = {sbx::PublishedPort::parse("8080:80")};
+      const Sandbox flooded = hosts.start(network, "sleep 1d");
+      network = hosts.network(mode, "other");
+      network.publish = {sbx::PublishedPort::parse("8081:80")};
+      const Sandbox other = hosts.start(network, "sleep 1d");
+      const Listener port(Attacker(flooded).where(), "0.0.0.0", 80);
+      const Listener port6(Attacker(flooded).where(), "::", 80);
+      const Listener others_port(Attacker(other).where(), "0.0.0.0", 80);
+      const auto reach = [&](std::uint16_t number) {
+        return connected(hosts.internet, Hosts::kHost4, number, SOCK_STREAM);
+      };
+      std::vector<UniqueFd> held;
+      for (std::uint32_t i = 0; i < most; ++i) held.push_back(reach(8080));
+      for (const UniqueFd& each : held) CHECK(each);
+
+      CHECK_FALSE(reach(8080));
+      CHECK_FALSE(connected(Attacker(other).where(), Hosts::kHost4, 8080, SOCK_STREAM));
+      CHECK_FALSE(connected(hosts.host, "127.0.0.1", 8080, SOCK_STREAM));
+      CHECK(reach(8081));
+      CHECK(connected(hosts.internet, Hosts::kHost6, 8080, SOCK_STREAM));
+      CHECK(connected(Attacker(flooded).where(), Hosts::kInternet4, 80, SOCK_STREAM));
+      held.pop_back();
+      CHECK(wait_until([&] { return bool(reach(8080)); }));
+    }
+  }
+}
+
 TEST_CASE("datagrams take places too, wherever they go") {
   SBX_REQUIRE_ROOT();
   Network ten;

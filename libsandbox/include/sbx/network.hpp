@@ -97,8 +97,8 @@ struct Network {
   /// In each direction; 0: as much as there is.
   std::uint64_t rate_bits_per_second = 0;
 
-  /// Connections of the sandbox's own that may be under way at a time: each takes a place in the
-  /// host's table of them.
+  /// Connections of the sandbox's own that may be under way at a time, and as many to its published
+  /// ports: each takes a place in the host's table of them. By IPv4 and by IPv6 as many each.
   std::uint32_t connections_max = 4096;
 
   HostNetwork host{};

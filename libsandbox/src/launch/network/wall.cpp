@@ -68,8 +68,8 @@ class Builder {
 
   void rule(const char* chain, const Rule& rule) { batch_.add(table_, chain, rule); }
 
-  void limit_connections(const char* chain, std::uint32_t most) {
-    detail::limit_connections(batch_, table_, chain, most);
+  void limit_connections(const char* chain, Side side, std::uint32_t most) {
+    detail::limit_connections(batch_, table_, chain, side, most);
   }
 
   void elements(const Set& set, const std::vector<Element>& elements) {
@@ -96,8 +96,9 @@ void build_sets(Builder& wall) {
   for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
     for (const Set* set :
          {&each->pins, &each->standard, &each->policies, &each->exact, &each->sent, &each->received,
-          &each->limits, &each->own, &each->closed, &each->connections, &each->published,
-          &each->published_at, &each->private_blocks, &each->name_servers}) {
+          &each->limits, &each->own, &each->closed, &each->connections, &each->reached_limits,
+          &each->reached, &each->published, &each->published_at, &each->private_blocks,
+          &each->name_servers}) {
       wall.set(*set);
     }
   }
@@ -162,7 +163,20 @@ void build_policies(Builder& wall) {
   }
   wall.rule(kInternetChain, Rule().go_to(kPassedChain));
 
-  wall.limit_connections(kStandardLimitChain, Network{}.connections_max);
+  wall.limit_connections(kStandardLimitChain, Side::kBegins, Network{}.connections_max);
+}
+
+/// What reaches a published port: not more at a time than the sandbox may begin itself, so that
+/// nobody fills the host's memory of connections by way of it. Counted apart: who floods it from
+/// outside takes none of the sandbox's own.
+void build_reached(Builder& wall) {
+  for (const char* chain : {kReachedChain, kStandardReachedChain}) wall.chain(chain);
+  for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
+    wall.rule(kReachedChain, Rule().verdict_map({each->destination}, each->reached_limits.name));
+  }
+  wall.rule(kReachedChain, Rule().go_to(kStandardReachedChain));
+  wall.limit_connections(kStandardReachedChain, Side::kReached, Network{}.connections_max);
+  wall.rule(kStandardReachedChain, Rule().go_to(kPassedChain));
 }
 
 /// What belongs to a connection that was let through, of all that a sandbox sends; and the limit of
@@ -243,7 +257,7 @@ void build_forward(Builder& wall, const Wall& about) {
   const auto to_another = Rule().equals(Field::kOutputGroup, ours);
   wall.rule(
       "from_sandbox",
-      Rule(to_another).has_any(Field::kStatus, nft::kDestinationTranslated).go_to(kPassedChain));
+      Rule(to_another).has_any(Field::kStatus, nft::kDestinationTranslated).go_to(kReachedChain));
   wall.rule("from_sandbox", Rule(to_another).go_to("near"));
   wall.rule("from_sandbox", Rule().go_to("far"));
 
@@ -262,7 +276,7 @@ void build_forward(Builder& wall, const Wall& about) {
   }
   wall.rule("to_sandbox", Rule().has_any(Field::kState, kKnown).go_to(kPassedChain));
   wall.rule("to_sandbox",
-            Rule().has_any(Field::kStatus, nft::kDestinationTranslated).go_to(kPassedChain));
+            Rule().has_any(Field::kStatus, nft::kDestinationTranslated).go_to(kReachedChain));
   wall.rule("to_sandbox", Rule().drop());
 }
 
@@ -279,7 +293,7 @@ void build_host(Builder& wall, const Value& ours) {
   wall.rule("output", Rule().differs(Field::kOutputGroup, ours).go_to("to_published"));
   wall.rule("output", Rule().has_any(Field::kState, kKnown).go_to(kPassedChain));
   wall.rule("output",
-            Rule().has_any(Field::kStatus, nft::kDestinationTranslated).go_to(kPassedChain));
+            Rule().has_any(Field::kStatus, nft::kDestinationTranslated).go_to(kReachedChain));
   for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
     wall.rule("output", Rule()
                             .equals(Field::kProtocol, byte_value(each->echo_protocol))
@@ -289,7 +303,7 @@ void build_host(Builder& wall, const Value& ours) {
   wall.rule("output", Rule().go_to(kRefusedChain));
   // Its way has changed with its destination, but here it still seems to take the old one.
   wall.rule("to_published",
-            Rule().has_any(Field::kStatus, nft::kDestinationTranslated).go_to(kPassedChain));
+            Rule().has_any(Field::kStatus, nft::kDestinationTranslated).go_to(kReachedChain));
 }
 
 void build_nat(Builder& wall, const Wall& about) {
@@ -339,6 +353,7 @@ void build_wall(Batch& batch, const Wall& wall) {
   build_entry(builder, ours_of(wall));
   build_passed(builder);
   build_policies(builder);
+  build_reached(builder);
   build_known(builder);
   build_forward(builder, wall);
   build_host(builder, ours_of(wall));

@@ -43,6 +43,11 @@ FamilyParts make_parts(IpFamily family) {
                       .key = {address},
                       .dynamic = true,
                       .max_size = 2 * kLastSlot},
+      .reached_limits = {.name = name("reached_limits"), .key = {address}, .verdicts = true},
+      .reached = {.name = name("reached"),
+                  .key = {address},
+                  .dynamic = true,
+                  .max_size = 2 * kLastSlot},
       .published = {.name = name("published"),
                     .key = {Type::kProtocol, Type::kPort},
                     .data = {address, Type::kPort}},
@@ -72,10 +77,11 @@ const nft::Set& forged_set() {
 }
 
 void limit_connections(nft::Batch& batch, const nft::Table& table, const std::string& chain,
-                       std::uint32_t most) {
+                       Side side, std::uint32_t most) {
   for (const FamilyParts* each : {&ipv4_parts(), &ipv6_parts()}) {
-    batch.add(table, chain,
-              nft::Rule().connections_over({each->source}, each->connections.name, most).drop());
+    const Field sandbox = side == Side::kBegins ? each->source : each->destination;
+    const nft::Set& counted = side == Side::kBegins ? each->connections : each->reached;
+    batch.add(table, chain, nft::Rule().connections_over({sandbox}, counted.name, most).drop());
   }
 }
 

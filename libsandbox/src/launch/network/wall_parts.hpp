@@ -32,7 +32,9 @@ struct FamilyParts {
   nft::Set own;             // a sandbox's address twice
   nft::Set closed;          // interfaces of the host's that nothing passes between
   nft::Set sent, received;  // counters, for a sandbox's address and the direction
-  nft::Set connections;     // under way, by a sandbox's address
+  nft::Set connections;     // under way, by the address of the sandbox that has begun them
+  nft::Set reached_limits;  // as limits, for those from outside
+  nft::Set reached;         // these, by the address of the sandbox whose port they are for
   nft::Set published;       // protocol, port -> a sandbox's address and port
   nft::Set published_at;    // address of the host, protocol, port -> the same
   nft::Set private_blocks;
@@ -61,9 +63,14 @@ inline constexpr const char* kPassedChain = "passed";  // counts what is let thr
 inline constexpr const char* kInternetChain = "internet";
 inline constexpr const char* kStandardLimitChain = "standard_limit";
 inline constexpr const char* kRefusedChain = "refused";
+inline constexpr const char* kReachedChain = "reached";
+inline constexpr const char* kStandardReachedChain = "standard_reached";
 
-/// Lets a chain drop what would begin more than `most` connections.
+/// What a sandbox is in a connection.
+enum class Side { kBegins, kReached };
+
+/// Lets a chain drop what would be one of more than `most` connections in which a sandbox is that.
 void limit_connections(nft::Batch& batch, const nft::Table& table, const std::string& chain,
-                       std::uint32_t most);
+                       Side side, std::uint32_t most);
 
 }  // namespace sbx::detail

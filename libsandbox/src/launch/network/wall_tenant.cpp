@@ -85,6 +85,7 @@ struct OwnChains {
         has_rate(tenant.network.rate_bits_per_second != 0),
         policy(own_chain("policy", tenant)),
         limit(own_chain("limit", tenant)),
+        reached(own_chain("reached", tenant)),
         near(own_chain("near", tenant)),
         rate(own_chain("rate", tenant)),
         decisions(decisions_of(tenant.network)),
@@ -96,6 +97,7 @@ struct OwnChains {
   bool has_rate;
   std::string policy;
   std::string limit;
+  std::string reached;
   std::string near;
   std::string rate;
   std::vector<Decision> decisions;
@@ -121,7 +123,10 @@ void add_near(Batch& batch, const Table& table, const OwnChains& own) {
 void add_limit(Batch& batch, const Table& table, const Tenant& tenant, const OwnChains& own) {
   if (!own.has_limit) return;
   batch.add(table, Chain{.name = own.limit});
-  limit_connections(batch, table, own.limit, tenant.network.connections_max);
+  limit_connections(batch, table, own.limit, Side::kBegins, tenant.network.connections_max);
+  batch.add(table, Chain{.name = own.reached});
+  limit_connections(batch, table, own.reached, Side::kReached, tenant.network.connections_max);
+  batch.add(table, own.reached, Rule().go_to(kPassedChain));
 }
 
 void add_rate(Batch& batch, const Table& table, const Tenant& tenant, const OwnChains& own) {
@@ -157,6 +162,9 @@ void add_addresses(Elements& elements, const TenantAddresses& addresses, const O
     if (own.has_limit) {
       elements.emplace_back(&family.limits,
                             std::vector<Element>{{.key = key, .data = Verdict::go_to(own.limit)}});
+      elements.emplace_back(
+          &family.reached_limits,
+          std::vector<Element>{{.key = key, .data = Verdict::go_to(own.reached)}});
     }
     elements.emplace_back(&family.own, std::vector<Element>{{.key = Value(address).add(address)}});
     if (own.has_near) {
@@ -245,7 +253,7 @@ void dismiss(Batch& batch, const Wall& wall, const Tenant& tenant) {
     batch.remove(table, *set, elements);
   }
   if (own.has_policy) batch.remove_chain(table, own.policy);
-  if (own.has_limit) batch.remove_chain(table, own.limit);
+  if (own.has_limit) batch.remove_chain(table, own.limit).remove_chain(table, own.reached);
   if (own.has_near) batch.remove_chain(table, own.near);
   if (own.has_rate) batch.remove_chain(table, own.rate);
 }
@@ -254,10 +262,11 @@ void forget_connections(nft::Nftables& tables, const Wall& wall, const Tenant& t
   const TenantAddresses addresses(wall.names, wall.pools, tenant);
   nft::Batch batch;
   for (const IpAddress& address : {addresses.ipv4, addresses.ipv6}) {
-    const Set& set = parts_of(address).connections;
     const Element element{.key = Value(address)};
-    if (tables.element(wall.names.filter(), set, element.key)) {
-      batch.remove(wall.names.filter(), set, {element});
+    for (const Set* set : {&parts_of(address).connections, &parts_of(address).reached}) {
+      if (tables.element(wall.names.filter(), *set, element.key)) {
+        batch.remove(wall.names.filter(), *set, {element});
+      }
     }
   }
   if (!batch.empty()) tables.commit(batch);
