@@ -179,6 +179,7 @@ void connect_outside(const Tenant& tenant, const TenantAddresses& self, std::uin
     messages.add_forwarding(outer, self.mac);
   }
   messages.set_no_link_local(outer);
+  if (!tenant.on_bridge()) messages.refuse_source_routes(outer);
   messages.set_up(outer);
   for (const IpAddress& address : {self.ipv4, self.ipv6}) {
     messages.add_route(way, {.destination = {address, address.bits()}}, Existing::kReplaced);
