@@ -263,6 +263,13 @@ UniqueFd connected(const Namespace& where, const std::string& address, std::uint
   return done ? std::move(fd) : UniqueFd();
 }
 
+std::uint16_t port_of(const UniqueFd& socket) {
+  sockaddr_in6 name{};
+  socklen_t size = sizeof name;
+  ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&name), &size);
+  return ntohs(name.sin6_port);  // where that of an IPv4 address is
+}
+
 void run_ip(const Namespace& where, const std::string& arguments) {
   const Ended ended = where.run([&] {
     return run({.argv = {"/bin/sh", "-c", "ip " + arguments}});

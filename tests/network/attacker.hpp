@@ -111,6 +111,9 @@ void say(const Namespace& where, const std::string& address, std::uint16_t port,
 UniqueFd connected(const Namespace& where, const std::string& address, std::uint16_t port,
                    int type);
 
+/// The socket's own.
+std::uint16_t port_of(const UniqueFd& socket);
+
 /// Runs ip(8) there, which must succeed.
 void run_ip(const Namespace& where, const std::string& arguments);
 

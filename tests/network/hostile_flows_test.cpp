@@ -49,11 +49,8 @@ int error_of(const UniqueFd& socket) {
   return error;
 }
 
-std::uint16_t port_of(const UniqueFd& socket) {
-  sockaddr_in6 name{};
-  socklen_t size = sizeof name;
-  ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&name), &size);
-  return ntohs(name.sin6_port);  // where that of an IPv4 address is
+void set(const sbx::Namespace& where, const std::string& setting, const std::string& value) {
+  where.run([&] { std::ofstream("/proc/sys/net/" + setting) << value; });
 }
 
 /// As a firewall does that is loaded anew: all others' tables go, and its own has connections
@@ -158,9 +155,9 @@ TEST_CASE("a flood of connections takes no more places than were granted") {
     const auto connect = [&](const Sandbox& from) {
       return connected(Attacker(from).where(), Hosts::kInternet4, 80, SOCK_STREAM);
     };
+    const Sandbox other = hosts.start(hosts.network(mode), "sleep 1d");
     {
       const Sandbox attacker = hosts.start(network, "sleep 1d");
-      const Sandbox other = hosts.start(hosts.network(mode), "sleep 1d");
       std::vector<UniqueFd> held;
       for (int i = 0; i < 10; ++i) held.push_back(connect(attacker));
       for (const UniqueFd& each : held) CHECK(each);
@@ -242,6 +239,37 @@ TEST_CASE("datagrams take places too, wherever they go") {
   }
 }
 
+TEST_CASE("a rate is not lifted from inside") {
+  SBX_REQUIRE_ROOT();
+  constexpr int kPackets = 4000;
+  const Bytes text(1200, 'x');
+
+  for (const auto mode : kModes) {
+    CAPTURE(static_cast<int>(mode));
+    const Hosts hosts;
+    const sbx::Rtnetlink on_internet(hosts.internet);
+    const auto arrived = [&] { return on_internet.open("world").statistics().rx_bytes; };
+    Network network = hosts.network(mode);
+    network.rate_bits_per_second = 800'000;
+    for (const bool v4 : {true, false}) {
+      CAPTURE(v4);
+      const Sandbox sandbox = hosts.start(network, "sleep 1d");
+      const Attacker attacker(sandbox);
+      attacker.where().run([] { sbx::Rtnetlink().open("eth0").limit_rate(0); });
+      const std::uint64_t before = arrived();
+
+      for (int i = 0; i < kPackets; ++i) {
+        attacker.send(v4 ? udp(attacker.ipv4(), Hosts::kInternet4, 9, text)
+                         : udp(attacker.ipv6(), Hosts::kInternet6, 9, text));
+      }
+
+      // A burst of a megabyte is granted.
+      CHECK(wait_until([&] { return arrived() - before > 1'000'000; }));
+      CHECK(arrived() - before < kPackets * text.size() / 2);
+    }
+  }
+}
+
 TEST_CASE("what is made inside the tenant's namespace leads nowhere else") {
   SBX_REQUIRE_ROOT();
 
@@ -310,6 +338,10 @@ TEST_CASE("a tenant's ICMP tells nobody anything about connections of others") {
     field.victim.send(flow);
     CHECK(field.internet.wait_for("of the victim's"));
 
+    const Listener database6(field.hosts.inner, Hosts::kInner6, 5432, Transport::kUdp);
+    const UniqueFd client6 = connected(field.hosts.host, Hosts::kInner6, 5432, SOCK_DGRAM);
+    CHECK(::send(client6.get(), "query", 5, 0) == 5);
+
     const Bytes nothing(4, '\0');
     const Bytes of_host = udp("10.9.8.1", Hosts::kInner4, 5432, "query", {}, port_of(client));
     const Bytes of_victim = udp(field.victim.ipv4(), Hosts::kInternet4, 9, "forged", {}, 4321);
@@ -322,17 +354,35 @@ TEST_CASE("a tenant's ICMP tells nobody anything about connections of others") {
       lie("10.9.8.1", of_host);
       lie(field.victim.ipv4(), of_victim);
       lie(Hosts::kInternet4, udp(Hosts::kInternet4, Hosts::kHost4, 4321, "forged", {}, 9));
+      lie(Hosts::kInternet4, udp(Hosts::kInternet4, field.victim.ipv4(), 4321, "forged", {}, 9));
       lie(Hosts::kHost4, udp(Hosts::kHost4, Hosts::kInternet4, 9, "forged", {}, 4321));
+    }
+    const Bytes of_host6 = udp("fd99::1", Hosts::kInner6, 5432, "query", {}, port_of(client6));
+    for (const auto& kind : {std::pair<std::uint8_t, std::uint8_t>{1, 4}, {1, 0}, {3, 0}, {4, 0}}) {
+      attacker.send(icmp(attacker.ipv6(), "fd99::1", kind.first, kind.second, nothing + of_host6));
     }
     field.settle();
 
     CHECK(error_of(client) == 0);
+    CHECK(error_of(client6) == 0);
     CHECK(field.heard("forged") == 0);
 
     // Of its own it may: the port is published, and nobody has it inside.
-    const UniqueFd caller = connected(field.hosts.internet, Hosts::kHost4, 7777, SOCK_DGRAM);
-    CHECK(::send(caller.get(), "hello", 5, 0) == 5);
-    CHECK(wait_until([&] { return error_of(caller) == ECONNREFUSED; }));
+    for (const char* host : {Hosts::kHost4, Hosts::kHost6}) {
+      const UniqueFd caller = connected(field.hosts.internet, host, 7777, SOCK_DGRAM);
+      CHECK(::send(caller.get(), "hello", 5, 0) == 5);
+      CHECK(wait_until([&] { return error_of(caller) == ECONNREFUSED; }));
+    }
+    // And of those that it has begun: nobody waits for the answer any more.
+    for (const auto& [host, router] :
+         {std::pair{Hosts::kHost4, "198.51.100.1"}, {Hosts::kHost6, "2001:db8::1"}}) {
+      const std::string& from = is_ipv4(host) ? attacker.ipv4() : attacker.ipv6();
+      const UniqueFd server = connected(field.hosts.internet, host, 4444, SOCK_DGRAM);
+      attacker.send(udp(from, router, port_of(server), "question", {}, 4444));
+      CHECK(field.internet.wait_for("question"));
+      CHECK(::send(server.get(), "answer", 6, 0) == 6);
+      CHECK(wait_until([&] { return error_of(server) == ECONNREFUSED; }));
+    }
   }
 }
 
@@ -342,7 +392,10 @@ TEST_CASE("options and times to live lead no packet elsewhere") {
   for (const auto mode : kModes) {
     CAPTURE(static_cast<int>(mode));
     Battlefield field(mode);
+    show_no_frames_to_ip(field.hosts.host);
     const Attacker& attacker = field.attacker;
+    // As hosts have it whose operators look for ways through their networks.
+    set(field.hosts.host, "ipv4/conf/all/accept_source_route", "1");
     for (const char* target : {Hosts::kInner4, Hosts::kInternet4}) {
       for (const char* kind : {"\x83\x07\x04", "\x89\x07\x04"}) {  // loose, and strict
         const IpFields routed{.options = kind + address_bytes(target) + Bytes(1, '\0')};
@@ -428,6 +481,9 @@ TEST_CASE("who comes after has none of the connections of who was there before")
     Tap internet(hosts.internet);
     Network network = hosts.network(mode, "attacker");
     network.allow = {Destination::parse(Hosts::kInner4), Destination::parse(Hosts::kInner6)};
+    network.publish = {PublishedPort::parse("7777:7777/udp")};
+    const UniqueFd caller = connected(hosts.inner, "10.9.8.1", 7777, SOCK_DGRAM);
+    const UniqueFd caller6 = connected(hosts.inner, "fd99::1", 7777, SOCK_DGRAM);
     // Of an echo, which is answered: that makes it a connection.
     const auto talk = [](const Attacker& who, const Bytes& text) {
       const Bytes about = Bytes("\7\7\0\1", 4) + text;
@@ -435,15 +491,31 @@ TEST_CASE("who comes after has none of the connections of who was there before")
       who.send(icmp(who.ipv6(), Hosts::kInner6, 128, 0, about));
       who.send(icmp(who.ipv4(), Hosts::kInternet4, 8, 0, about));
     };
+    const auto answer = [&](const Attacker& who, const Bytes& text) {
+      who.send(udp(who.ipv4(), Hosts::kInner4, port_of(caller), text, {}, 7777));
+      who.send(udp(who.ipv6(), Hosts::kInner6, port_of(caller6), text, {}, 7777));
+    };
+    const Sandbox other = hosts.start(hosts.network(mode), "sleep 1d");
     {
-      const Sandbox before = hosts.start(network, "sleep 1d");
-      talk(Attacker(before), "allowed");
+      const Sandbox sandbox = hosts.start(network, "sleep 1d");
+      const Attacker before(sandbox);
+      talk(before, "allowed");
       CHECK(inner.wait_for("allowed"));
       CHECK(internet.wait_for("allowed"));
+      Tap inside(before.where());
+      for (const UniqueFd* each : {&caller, &caller6}) {
+        CHECK(::send(each->get(), "question", 8, 0) == 8);
+        CHECK(inside.wait_for("question"));
+      }
+      answer(before, "answer");
+      CHECK(inner.wait_for("answer"));
+      CHECK(inner.wait_for("answer"));
     }
 
     network.allow = {};
+    network.publish = {};
     const Sandbox after = hosts.start(network, "sleep 1d");
+    answer(Attacker(after), "forged");
     talk(Attacker(after), "forged");
     CHECK(internet.wait_for("forged"));
     say(hosts.host, Hosts::kInner4, 9, "settled");

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -31,6 +32,8 @@ using sbx::IpPrefix;
 using sbx::Network;
 using sbx::Sandbox;
 using sbx::SystemError;
+using sbx::nft::Family;
+using sbx::nft::Hook;
 using sbx::test::address_of;
 using sbx::test::Hosts;
 using sbx::test::reach;
@@ -208,6 +211,24 @@ TEST_CASE("what a killed owner leaves is removed by the next start") {
   }
 }
 
+TEST_CASE("who wants what a killed owner had does not wait until others look again") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  const Network alice = hosts.network(kRouted, "alice");
+  const Sandbox other = hosts.start(hosts.network(), "sleep 1d");
+  const std::string with_one = hosts.inventory();
+  start_and_die(hosts, {alice});
+  const auto later = std::chrono::steady_clock::now() + std::chrono::hours(1);
+  const auto when = later.time_since_epoch().count();
+  for (const auto& book : std::filesystem::directory_iterator(hosts.directory() / "run/.network")) {
+    std::ofstream(book.path() / "owners.next")
+        .write(reinterpret_cast<const char*>(&when), sizeof when);
+  }
+
+  CHECK(hosts.say(alice, "echo up") == "up\n");
+  CHECK(hosts.comes_to(with_one));
+}
+
 TEST_CASE("of many that a killed owner leaves none stays after the next start") {
   SBX_REQUIRE_ROOT();
   const Hosts hosts;
@@ -331,23 +352,34 @@ TEST_CASE("somebody else's flush of the firewall is noticed by the next start") 
 TEST_CASE("another firewall that drops what it does not know is told of") {
   SBX_REQUIRE_ROOT();
   const Hosts hosts;
-  CHECK(hosts.start(hosts.network(), "true").network_warnings().empty());
-  hosts.host.run([] {
-    const sbx::nft::Table table{sbx::nft::Family::kIpv4, "filter"};
-    sbx::nft::Batch batch;
-    batch.add(table).add(
-        table, sbx::nft::Chain{
-                   .name = "FORWARD",
-                   .base = sbx::nft::BaseChain{.hook = sbx::nft::Hook::kForward, .drops = true}});
-    sbx::nft::Nftables().commit(batch);
-  });
+  const Sandbox other = hosts.start(hosts.network(), "sleep 1d");
+  const sbx::nft::Table harmless{Family::kInet, "harmless"};
+  const sbx::nft::Table filter{Family::kIpv4, "filter"};
+  const auto warnings = [&hosts] {
+    return hosts.start(hosts.network(), "true").network_warnings();
+  };
+  const auto commit = [&hosts](const sbx::nft::Batch& batch) {
+    hosts.host.run([&] { sbx::nft::Nftables().commit(batch); });
+  };
+  const auto chain = [](const char* name, Hook hook, bool drops) {
+    return sbx::nft::Chain{.name = name, .base = sbx::nft::BaseChain{.hook = hook, .drops = drops}};
+  };
+  CHECK(warnings().empty());
+  // One that accepts, and one that has nothing to do with what the host passes on.
+  commit(sbx::nft::Batch()
+             .add(harmless)
+             .add(harmless, chain("forward", Hook::kForward, false))
+             .add(harmless, chain("input", Hook::kInput, true)));
+  CHECK(warnings().empty());
+  commit(sbx::nft::Batch().add(filter).add(filter, chain("FORWARD", Hook::kForward, true)));
 
-  const auto warnings = hosts.start(hosts.network(), "true").network_warnings();
-
-  REQUIRE(warnings.size() == 1);
+  const auto found = warnings();
+  REQUIRE(found.size() == 1);
   CHECK(
-      warnings[0].starts_with("the chain 'FORWARD' of the table 'ip filter' drops what it does "
-                              "not know: let it accept"));
+      found[0].starts_with("the chain 'FORWARD' of the table 'ip filter' drops what it does "
+                           "not know: let it accept"));
+  commit(sbx::nft::Batch().remove(filter));
+  CHECK(warnings().empty());
 }
 
 TEST_CASE("a pool that is used up is told") {
@@ -391,8 +423,19 @@ TEST_CASE("pools that cannot be used are refused, and nothing is left") {
                        "cannot give addresses of '127.0.0.0/16' away: Invalid argument; "
                        "'127.0.0.0/8' is for special purposes",
                        SystemError);
-  CHECK(hosts.comes_to(before));
+  network.host.ipv4_pool = IpPrefix::parse("10.0.0.0/7");
+  CHECK_THROWS_WITH_AS(hosts.start(network, "true"),
+                       "cannot give addresses of '10.0.0.0/7' away: Invalid argument; a pool is "
+                       "an IPv4 block from /8 to /24",
+                       SystemError);
   network.host.ipv4_pool = IpPrefix::parse("10.213.0.0/16");
+  network.host.ipv6_pool = IpPrefix::parse("fd99::/48");
+  CHECK_THROWS_WITH_AS(hosts.start(network, "true"),
+                       "cannot give addresses of 'fd99::/48' away: Address already in use; the "
+                       "host has a route to 'fd99::/64'",
+                       SystemError);
+  network.host.ipv6_pool = IpPrefix::parse("fd13::/64");
+  CHECK(hosts.comes_to(before));
   const Sandbox sandbox = hosts.start(network, "sleep 1d");
   network.host.ipv4_pool = IpPrefix::parse("10.214.0.0/16");
   CHECK_THROWS_WITH_AS(hosts.start(network, "true"),

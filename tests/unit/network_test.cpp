@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "launch/network/address_book.hpp"
 #include "launch/network/tenant.hpp"
 #include "launch/network/tenant_json.hpp"
 
@@ -75,6 +76,22 @@ TEST_CASE("the last slot has an address in both pools") {
   CHECK(sbx::detail::last_slot({IpPrefix::parse("10.0.0.0/24"), kPools.ipv6}) == 254);
   CHECK(sbx::detail::last_slot({IpPrefix::parse("10.0.0.0/8"), kPools.ipv6}) ==
         sbx::detail::kLastSlot);
+}
+
+TEST_CASE("all that was counted adds up") {
+  const sbx::NetworkUsage one{.internet4 = {{1, 2}, {3, 4}},
+                              .internet6 = {{5, 6}, {7, 8}},
+                              .published4 = {{9, 10}, {11, 12}},
+                              .published6 = {{13, 14}, {15, 16}},
+                              .forged_packets = 17};
+  const sbx::NetworkUsage twice{.internet4 = {{2, 4}, {6, 8}},
+                                .internet6 = {{10, 12}, {14, 16}},
+                                .published4 = {{18, 20}, {22, 24}},
+                                .published6 = {{26, 28}, {30, 32}},
+                                .forged_packets = 34};
+
+  CHECK(sbx::detail::add(one, one) == twice);
+  CHECK(one.total() == sbx::TrafficCount{{28, 32}, {36, 40}});
 }
 
 TEST_CASE("a tenant is read from the book as it was written") {

@@ -4,6 +4,7 @@
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/neighbour.h>
 #include <linux/net_namespace.h>
 #include <linux/pkt_sched.h>
@@ -233,6 +234,18 @@ void RouteMessages::set_no_link_local(const LinkName& link) {
   }
   append(messages_, message,
          fmt::format("cannot keep IPv6 addresses from '{}'", printable(link.name)));
+}
+
+void RouteMessages::refuse_source_routes(const LinkName& link) {
+  OwnedMessage message = change(link, [](rtnl_link*) {});
+  {
+    const Nest families(message, IFLA_AF_SPEC);
+    const Nest family(message, AF_INET);
+    const Nest settings(message, IFLA_INET_CONF);
+    done(libnl().nla_put_u32(message.get(), IPV4_DEVCONF_ACCEPT_SOURCE_ROUTE, 0));
+  }
+  append(messages_, message,
+         fmt::format("cannot keep '{}' from following routes in packets", printable(link.name)));
 }
 
 void RouteMessages::set_number(const Namespace& network, int number) {

@@ -33,6 +33,10 @@ class RouteMessages {
   /// the namespace that the link is in.
   void set_no_link_local(const LinkName& link);
 
+  /// The kernel drops what comes in there with a route of its own, of IPv4's options, even where
+  /// others follow them: a filter sees but the place where such a packet goes first.
+  void refuse_source_routes(const LinkName& link);
+
   /// By which number the socket's namespace knows `network`. EEXIST when it has one, ENOSPC when
   /// another has this one.
   void set_number(const Namespace& network, int number);

@@ -206,6 +206,7 @@ void connect_outside(const Tenant& tenant, const Wall& wall, Ipv6 ipv6, bool to_
     messages.add_forwarding(outer, self.mac);
   }
   if (ipv6 != Ipv6::kAbsent) messages.set_no_link_local(outer);
+  if (!tenant.on_bridge()) messages.refuse_source_routes(outer);
   messages.set_up(outer);
   for (const IpPrefix& pool : pools_in_use(wall.pools, ipv6)) {
     const IpAddress address = pool.at(tenant.slot);

@@ -346,6 +346,7 @@ void set_up_bridge(AddressBook& book, const HostNetwork& host, HostRecord& recor
   const LinkName bridge = open_link(kernel.links, wall.names.bridge);
   RouteMessages messages;
   if (ipv6 != Ipv6::kAbsent) messages.set_no_link_local(bridge);
+  messages.refuse_source_routes(bridge);
   messages.set_up(bridge);
   messages.send(kernel.links);
   open_to_loopback(bridge, ipv6, kernel.links);
