@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <stdexcept>
 #include <thread>
@@ -306,6 +307,18 @@ TEST_CASE("without an init there is no network by pasta") {
 TEST_CASE("without pasta the user network says what to install") {
   const std::string said = in_child([] {
     ::setenv("PATH", "/no/such/place", 1);
+    return failure_of_start();
+  });
+
+  CHECK(said == "cannot execute 'pasta': No such file or directory; install the package passt");
+}
+
+TEST_CASE("a pasta in the working directory is not taken") {
+  const FakePasta pasta("echo taken >&2\nexit 1\n");
+
+  const std::string said = in_child([&pasta] {
+    std::filesystem::current_path(pasta.directory());
+    ::setenv("PATH", ":.:/no/such/place", 1);
     return failure_of_start();
   });
 

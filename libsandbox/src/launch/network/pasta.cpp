@@ -47,6 +47,8 @@ ProgramBlock pasta_for(pid_t pid) {
     parts.environment.emplace_back(*variable);
   }
   parts.candidates = candidates_for(parts.argv[0], parts.environment);
+  // Nobody has named pasta: that of the working directory may be anybody's.
+  std::erase_if(parts.candidates, [](const std::string& path) { return path[0] != '/'; });
   return ProgramBlock(parts);
 }
 
