@@ -30,7 +30,8 @@ class Attachment {
   Attachment& operator=(const Attachment&) = delete;
   ~Attachment();
 
-  /// Takes out whom nobody else will: those whose owner was killed.
+  /// Takes out whom nobody else will: those whose owner was killed. The last step of a start:
+  /// closes the conversations that the others have.
   void sweep() noexcept;
 
   /// What others do that will be in the way, one line each.
