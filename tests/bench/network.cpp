@@ -79,7 +79,7 @@ Row library_row(std::string name, const Place& place, Mode mode, Rest* rest) {
                        UniqueFd socket = inside.socket();
                        state->attachment->connect(inside.pid(), std::move(socket));
                      },
-                 .after = [state] { state->attachment->sweep(); },
+                 .after = [state] { state->attachment->finish(); },
                  .leave = [state] { state->attachment->end(); }},
                 rest);
 }
@@ -216,7 +216,7 @@ double measure_beside(const Place& place, Mode mode, std::size_t others, int rou
   measure(rows, rounds);
   const double ratio = rows[1].median() / rows[0].median();
   const double median = rows[1].median();
-  rows.push_back(other_row("library: look for leftovers", std::move(library.afters)));
+  rows.push_back(other_row("library: what can wait", std::move(library.afters)));
   rows.push_back(other_row("floor: end", std::move(floor.ends)));
   rows.push_back(other_row("library: end", std::move(library.ends)));
   section.grids.push_back(grid_of(fmt::format("A sandbox's network, {}, beside {} other{}",

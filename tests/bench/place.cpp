@@ -164,7 +164,7 @@ Tenants::Growth Tenants::grow(std::size_t to) {
     while (attachments_.size() < to) {
       Inside& inside = *inside_[attachments_.size()];
       attachments_.emplace_back(network).connect(inside.pid(), inside.socket());
-      attachments_.back().sweep();
+      attachments_.back().finish();
     }
   });
   const auto count = static_cast<double>(to - before);

@@ -271,7 +271,7 @@ Started start_child(Plan& plan, const Spec& spec, int listening) {
   }
   const char go = 1;
   if (::send(sync.ours.get(), &go, 1, MSG_NOSIGNAL) < 0) throw_errno("cannot start the child");
-  if (network) network->sweep();  // while the child executes
+  if (network) network->finish();  // while the child executes
   child.wait_until_executed();
   control.theirs.reset();
   if (child.failure()) {

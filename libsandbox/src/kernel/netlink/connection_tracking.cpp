@@ -86,8 +86,6 @@ bool is_answered(Ask ask) {
 
 }  // namespace
 
-ConnectionTracking::ConnectionTracking() : socket_(NETLINK_NETFILTER) {}
-
 void ConnectionTracking::forget_begun_by(const IpPrefix& block) { forget(block, CTA_TUPLE_ORIG); }
 
 void ConnectionTracking::forget_answered_by(const IpPrefix& block) {
@@ -95,6 +93,7 @@ void ConnectionTracking::forget_answered_by(const IpPrefix& block) {
 }
 
 void ConnectionTracking::forget(const IpPrefix& block, std::uint16_t tuple) {
+  if (!socket_) socket_.emplace(NETLINK_NETFILTER);
   const std::string attempt = fmt::format("cannot forget connections of '{}'", block.to_string());
   const std::uint8_t family = family_of(block.address).number;
   std::vector<NetlinkMessages> removals;  // each of which fits into a socket's buffer
@@ -103,7 +102,7 @@ void ConnectionTracking::forget(const IpPrefix& block, std::uint16_t tuple) {
   NftMessage question = NftMessage::tracking(room, IPCTNL_MSG_CT_GET, NLM_F_DUMP, family);
   ask(question, block, tuple);
   if (!is_answered([&] {
-        socket_.request(question.header(), attempt, [&](const nlmsghdr* answer) {
+        socket_->request(question.header(), attempt, [&](const nlmsghdr* answer) {
           const NftAttributes found(answer);
           if (!is_source(found, tuple, block)) return;
           if (count++ % kRemovedAtOnce == 0) removals.emplace_back();
@@ -112,7 +111,7 @@ void ConnectionTracking::forget(const IpPrefix& block, std::uint16_t tuple) {
       })) {
     return;
   }
-  for (const NetlinkMessages& each : removals) is_answered([&] { socket_.send(each); });
+  for (const NetlinkMessages& each : removals) is_answered([&] { socket_->send(each); });
 }
 
 }  // namespace sbx::detail

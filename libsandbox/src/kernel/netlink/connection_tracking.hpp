@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "kernel/netlink/socket.hpp"
 #include "sbx/ip_address.hpp"
@@ -12,8 +13,6 @@ namespace sbx::detail {
 /// network namespace.
 class ConnectionTracking {
  public:
-  ConnectionTracking();
-
   // Each looks at all connections of the host's.
 
   /// Forgets the connections that somebody in `block` has begun. Without a word where the kernel
@@ -26,7 +25,7 @@ class ConnectionTracking {
  private:
   void forget(const IpPrefix& block, std::uint16_t tuple);
 
-  NetlinkSocket socket_;
+  std::optional<NetlinkSocket> socket_;  // most who could ask have no reason to
 };
 
 }  // namespace sbx::detail

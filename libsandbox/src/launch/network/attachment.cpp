@@ -338,7 +338,7 @@ Attachment::Attachment(const Network& network) : state_(std::make_unique<State>(
       state_->enter(book);
     } catch (const SystemError& error) {
       if (!is_taken(error)) throw;
-      if (detail::sweep(book, state_->wall, state_->owners.left(true), kernel) == 0) throw;
+      if (sweep(book, state_->wall, state_->owners.left(true), kernel) == 0) throw;
       state_->enter(book);
     }
   } catch (const std::exception&) {
@@ -359,15 +359,21 @@ void Attachment::connect(pid_t pid, UniqueFd inside) {
   wake(tenant, self, kernel);
 }
 
-void Attachment::sweep() noexcept {
+void Attachment::finish() noexcept {
   try {
     const std::vector<Slot> left = state_->owners.left(false);
     if (!left.empty()) {
       AddressBook book(state_->tenant.network.host);
-      detail::sweep(book, state_->wall, left, *state_->kernel);
+      sweep(book, state_->wall, left, *state_->kernel);
     }
   } catch (const std::exception&) {
     // The next one looks again.
+  }
+  try {
+    look_for_walls(state_->record, state_->tenant.network.host, state_->wall.names,
+                   *state_->kernel);
+  } catch (const std::exception&) {
+    // Likewise.
   }
   state_->kernel.reset();
   state_->owners = Owners();

@@ -30,9 +30,9 @@ class Attachment {
   Attachment& operator=(const Attachment&) = delete;
   ~Attachment();
 
-  /// Takes out whom nobody else will: those whose owner was killed. The last step of a start:
-  /// closes the conversations that the others have.
-  void sweep() noexcept;
+  /// What can wait until the program starts: takes out whom nobody else will, because his owner was
+  /// killed, and looks for others' firewalls. Then no connect() is possible any more.
+  void finish() noexcept;
 
   /// What others do that will be in the way, one line each.
   [[nodiscard]] const std::vector<std::string>& warnings() const;

@@ -227,22 +227,6 @@ void update_name_servers(AddressBook& book, const HostNetwork& host, HostRecord&
   book.write_host(record);
 }
 
-/// Looks for other walls when other filters are there than the last time.
-void update_warnings(AddressBook& book, HostRecord& record, const Wall& wall,
-                     const Conversations& kernel) {
-  std::vector<std::string> filters = other_filters(kernel.tables, wall.names);
-  if (filters == record.tables) return;
-  record.tables = std::move(filters);
-  record.warnings.clear();
-  for (const std::string& other : other_walls(kernel.tables, wall.names, asks_loopback(record))) {
-    record.warnings.push_back(
-        fmt::format("{} drops what it does not know: let it accept what comes from and goes to "
-                    "interfaces '{}*'",
-                    other, wall.names.prefix));
-  }
-  book.write_host(record);
-}
-
 /// Who holds a sandbox's namespace, by a socket that he was passed, say, keeps its link: which the
 /// walls must not go before.
 void remove_links(const HostNames& names) {
@@ -299,9 +283,7 @@ HostRecord set_up_host(AddressBook& book, const HostNetwork& host, Conversations
   auto found = book.host();
   if (found && found->ready) {
     require_same_pools(host, *found);
-    const Wall wall{names_of(host), found->pools};
     update_name_servers(book, host, *found, kernel);
-    update_warnings(book, *found, wall, kernel);
     return *found;
   }
   // Left by somebody who was killed: it would be in its own way.
@@ -322,8 +304,26 @@ HostRecord set_up_host(AddressBook& book, const HostNetwork& host, Conversations
   record.ready = true;
   book.write_host(record);
   update_name_servers(book, host, record, kernel);
-  update_warnings(book, record, wall, kernel);
   return record;
+}
+
+void look_for_walls(HostRecord& record, const HostNetwork& host, const HostNames& names,
+                    const Conversations& kernel) {
+  std::vector<std::string> filters = other_filters(kernel.tables, names);
+  if (filters == record.tables) return;
+  AddressBook book(host);
+  auto now = book.host();
+  if (!now) return;
+  now->tables = std::move(filters);
+  now->warnings.clear();
+  for (const std::string& other : other_walls(kernel.tables, names, asks_loopback(*now))) {
+    now->warnings.push_back(
+        fmt::format("{} drops what it does not know: let it accept what comes from and goes to "
+                    "interfaces '{}*'",
+                    other, names.prefix));
+  }
+  book.write_host(*now);
+  record = std::move(*now);
 }
 
 void set_up_bridge(AddressBook& book, const HostNetwork& host, HostRecord& record,

@@ -44,6 +44,11 @@ struct Conversations {
 /// Makes sure that all of it is there. What is changed is written down before.
 HostRecord set_up_host(AddressBook& book, const HostNetwork& host, Conversations& kernel);
 
+/// Looks for others' firewalls that will be in the way, when other filters are there than the last
+/// time: `record` has the warnings then.
+void look_for_walls(HostRecord& record, const HostNetwork& host, const HostNames& names,
+                    const Conversations& kernel);
+
 /// Makes sure that the bridge is.
 void set_up_bridge(AddressBook& book, const HostNetwork& host, HostRecord& record,
                    Conversations& kernel);
