@@ -164,6 +164,17 @@ TEST_CASE("a signal reaches the command") {
   ::close(ends[1]);
 }
 
+TEST_CASE("a signal to a command that has just ended is not an error") {
+  Sandbox sandbox = Sandbox::start(shell("exit 7"));
+  siginfo_t info{};
+  const auto pid = static_cast<id_t>(sandbox.pid());
+  REQUIRE(::waitid(P_PID, pid, &info, WEXITED | WNOWAIT | __WALL) == 0);
+
+  sandbox.signal(SIGTERM);
+
+  CHECK(sandbox.wait().status == 7);
+}
+
 TEST_CASE("a command that does not read its input leaves its caller alone") {
   const std::string said = sbx::test::in_child([] {
     ::signal(SIGPIPE, SIG_DFL);

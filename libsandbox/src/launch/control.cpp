@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <cerrno>
 #include <cstring>
 
 #include "launch/failure.hpp"
@@ -89,6 +90,18 @@ void send_request(int socket, const child::Request& request, const std::vector<i
     sent = ::sendmsg(socket, &header, MSG_NOSIGNAL);
   } while (sent < 0 && errno == EINTR);
   if (sent < 0) throw_errno("cannot ask the sandbox's init");
+}
+
+void send_signal(int socket, int signal, SignalTarget target) {
+  const bool group = target == SignalTarget::kProcessGroup;
+  try {
+    send_request(socket, {.kind = child::RequestKind::kSignal,
+                          .value = static_cast<std::uint32_t>(signal),
+                          .flags = group ? child::Request::kGroup : 0U});
+  } catch (const SystemError& error) {
+    const int reason = error.code().value();
+    if (reason != EPIPE && reason != ECONNRESET) throw;
+  }
 }
 
 bool wait_readable(std::initializer_list<int> fds, std::chrono::milliseconds timeout) {

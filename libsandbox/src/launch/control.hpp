@@ -8,6 +8,7 @@
 
 #include "launch/child/protocol.hpp"
 #include "sbx/fd.hpp"
+#include "sbx/report.hpp"
 #include "sbx/spec.hpp"
 
 namespace sbx::detail {
@@ -21,6 +22,10 @@ SocketPair make_socket_pair();
 
 /// Says `request` to an init, with `fds` along. Throws SystemError; EPIPE when the init is gone.
 void send_request(int socket, const child::Request& request, const std::vector<int>& fds = {});
+
+/// Asks an init to send `signal`. One that has just ended gets none, as from kill(2) a process for
+/// which nobody has waited yet.
+void send_signal(int socket, int signal, SignalTarget target);
 
 /// What an init has said, and the descriptor that came along.
 struct ReceivedEvent {

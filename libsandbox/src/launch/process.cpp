@@ -57,10 +57,7 @@ std::optional<Report> Process::wait_for(std::chrono::milliseconds timeout) {
 Report Process::wait() { return wait_for(Deadline::kForEver).value(); }
 
 void Process::signal(int signal, SignalTarget target) {
-  const bool group = target == SignalTarget::kProcessGroup;
-  send_request(state_->channel.get(), {.kind = child::RequestKind::kSignal,
-                                       .value = static_cast<std::uint32_t>(signal),
-                                       .flags = group ? child::Request::kGroup : 0U});
+  detail::send_signal(state_->channel.get(), signal, target);
 }
 
 std::optional<Terminal> Process::take_terminal() {

@@ -315,10 +315,7 @@ void Sandbox::signal(int signal, SignalTarget target) {
                   signal);
     return;
   }
-  const bool group = target == SignalTarget::kProcessGroup;
-  send_request(state_->control.get(), {.kind = RequestKind::kSignal,
-                                       .value = static_cast<std::uint32_t>(signal),
-                                       .flags = group ? child::Request::kGroup : 0U});
+  detail::send_signal(state_->control.get(), signal, target);
 }
 
 void Sandbox::kill() { state_->kill(); }
