@@ -19,7 +19,10 @@ inline std::string why_no_pasta() {
   if (run({.argv = {"sh", "-c", "command -v pasta"}}).status != 0) {
     return "needs pasta, of the package passt";
   }
-  return ::access("/dev/net/tun", R_OK | W_OK) == 0 ? "" : "needs /dev/net/tun";
+  if (::access("/dev/net/tun", R_OK | W_OK) != 0) return "needs /dev/net/tun";
+  const auto routes =
+      run({.argv = {"sh", "-c", "ip -4 route show default; ip -6 route show default"}});
+  return routes.out.empty() ? "needs a way to the outside, which pasta leads to" : "";
 }
 
 inline std::vector<pid_t> pastas() { return pids_with("--no-map-gw"); }
