@@ -58,10 +58,12 @@ Row row_of(std::string name, const Place& place, Way way, Rest* rest) {
               rest->afters.push_back(after);
               rest->ends.push_back(end);
             }
-            // Else the next row would wait for what the kernel still cleans up.
+            // Else the next row would share locks and processors with what the kernel still cleans
+            // up.
             if (!test::wait_until([&] { return place.count_links() == links; })) {
               throw std::runtime_error("a link stays");
             }
+            (void)test::wait_until([] { return !kernel_ends_networks(); });
             return took;
           }};
 }
@@ -118,10 +120,9 @@ std::string outside_script(const FloorTenant& tenant, const Inside& inside) {
   }
   text += fmt::format("link set {0} addrgenmode none\nlink set {0} up\n", self.link);
   for (const IpAddress& address : {self.ipv4, self.ipv6}) {
-    text += fmt::format(
-        "route replace {0} dev {1}\nneigh replace {0} lladdr {2} dev {1} "
-        "nud permanent\n",
-        address.to_string(), self.entry, mac);
+    if (routed) text += fmt::format("route replace {} dev {}\n", address.to_string(), self.entry);
+    text += fmt::format("neigh replace {} lladdr {} dev {} nud permanent\n", address.to_string(),
+                        mac, self.entry);
   }
   return text;
 }

@@ -152,6 +152,17 @@ std::size_t Place::count_links() const {
   return host.run([] { return Rtnetlink().names().size(); });
 }
 
+bool kernel_ends_networks() {
+  std::ifstream threads("/proc/2/task/2/children");
+  for (std::string pid; threads >> pid;) {
+    std::string name;
+    std::getline(std::ifstream("/proc/" + pid + "/comm"), name);
+    // The plus is for work that is being done.
+    if (name.ends_with("+netns")) return true;
+  }
+  return false;
+}
+
 Tenants::Growth Tenants::grow(std::size_t to) {
   const std::size_t before = size();
   if (to <= before) return {};

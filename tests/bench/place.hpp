@@ -112,6 +112,10 @@ class Place {
   MemoryDir folder_;
 };
 
+/// Whether the kernel is about to end network namespaces, anybody's. False where its threads cannot
+/// be seen.
+bool kernel_ends_networks();
+
 /// Sandboxes that have their place on a host. Those that last end together, without a word to it.
 class Tenants {
  public:

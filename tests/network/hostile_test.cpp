@@ -276,6 +276,20 @@ TEST_CASE("what is for all is for nobody") {
   }
 }
 
+TEST_CASE("what a tenant wants to listen to is not remembered by the bridge") {
+  SBX_REQUIRE_ROOT();
+  Battlefield field(kBridge);
+
+  for (int number = 0; number < 100; ++number) {
+    const std::string group = "239.1.2." + std::to_string(number);
+    const MacAddress mac{{0x01, 0x00, 0x5e, 1, 2, static_cast<std::uint8_t>(number)}};
+    field.attacker.send(igmp_report(field.attacker.ipv4(), group), field.attacker.mac(), mac);
+  }
+  field.settle();
+
+  CHECK(field.hosts.on_host({"bridge", "mdb"}) == "");
+}
+
 namespace {
 
 /// A datagram in two parts, the first of which holds `first` bytes of it.

@@ -248,6 +248,18 @@ void RouteMessages::refuse_source_routes(const LinkName& link) {
          fmt::format("cannot keep '{}' from following routes in packets", printable(link.name)));
 }
 
+void RouteMessages::stop_snooping(const LinkName& bridge) {
+  OwnedMessage message = change(bridge, [](rtnl_link*) {});
+  {
+    const Nest info(message, IFLA_LINKINFO);
+    done(libnl().nla_put_string(message.get(), IFLA_INFO_KIND, "bridge"));
+    const Nest data(message, IFLA_INFO_DATA);
+    done(libnl().nla_put_u8(message.get(), IFLA_BR_MCAST_SNOOPING, 0));
+  }
+  append(messages_, message,
+         fmt::format("cannot keep the bridge '{}' from listening", printable(bridge.name)));
+}
+
 void RouteMessages::set_number(const Namespace& network, int number) {
   const OwnedMessage message(made(libnl().nlmsg_alloc_simple(RTM_NEWNSID, 0)));
   rtgenmsg header{};

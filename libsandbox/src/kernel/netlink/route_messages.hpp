@@ -37,6 +37,11 @@ class RouteMessages {
   /// others follow them: a filter sees but the place where such a packet goes first.
   void refuse_source_routes(const LinkName& link);
 
+  /// The bridge does not listen to IGMP and MLD for who wants which group's packets: they go to the
+  /// ports that flood. Else the kernel goes through all ports with each that joins, and keeps what
+  /// they ask for.
+  void stop_snooping(const LinkName& bridge);
+
   /// By which number the socket's namespace knows `network`. EEXIST when it has one, ENOSPC when
   /// another has this one.
   void set_number(const Namespace& network, int number);

@@ -63,14 +63,17 @@ void require_rights() {
 
 bool is_missing(const SystemError& error) { return error.code().value() == ENOENT; }
 
-/// The host's way to the tenant: through a link that goes by itself, or through the bridge.
-void remove_way(const TenantAddresses& self, Conversations& kernel) {
+/// The host's way to the tenant: through a link that goes by itself, or through the bridge, to
+/// which all of them are.
+void remove_way(const Tenant& tenant, const TenantAddresses& self, Conversations& kernel) {
   const auto way = find_link(kernel.links, self.entry);
   if (!way) return;
   for (const IpAddress& address : {self.ipv4, self.ipv6}) {
     try {
       RouteMessages messages;
-      messages.remove_route(*way, {.destination = {address, address.bits()}});
+      if (!tenant.on_bridge()) {
+        messages.remove_route(*way, {.destination = {address, address.bits()}});
+      }
       messages.remove_neighbour(*way, address);
       messages.send(kernel.links);
     } catch (const SystemError&) {
@@ -107,7 +110,7 @@ NetworkUsage take_out(AddressBook& book, const Wall& wall, const Tenant& tenant,
     if (!is_missing(error)) throw;  // it had not come so far, or somebody has removed the walls
   }
   const TenantAddresses self(wall.names, wall.pools, tenant);
-  remove_way(self, kernel);
+  remove_way(tenant, self, kernel);
   close_doors(self, usage, kernel.tracking);
   book.leave(tenant, usage.value_or(NetworkUsage()), std::move(owned));
   return usage.value_or(NetworkUsage());
@@ -210,7 +213,9 @@ void connect_outside(const Tenant& tenant, const Wall& wall, Ipv6 ipv6, bool to_
   messages.set_up(outer);
   for (const IpPrefix& pool : pools_in_use(wall.pools, ipv6)) {
     const IpAddress address = pool.at(tenant.slot);
-    messages.add_route(way, {.destination = {address, address.bits()}}, Existing::kReplaced);
+    // On the bridge each sees to the way to all: it may have lost it with its IPv6.
+    const IpPrefix reached = tenant.on_bridge() ? pool : IpPrefix{address, address.bits()};
+    messages.add_route(way, {.destination = reached}, Existing::kReplaced);
     messages.add_neighbour(way, address, self.mac, Existing::kReplaced);
   }
   if (tenant.network.rate_bits_per_second != 0) {
@@ -224,37 +229,49 @@ IpPrefix all_of(const IpPrefix& pool) {
   return IpPrefix::parse(pool.address.family() == IpFamily::kIpv4 ? "0.0.0.0/0" : "::/0");
 }
 
-void add_way_out(RouteMessages& messages, const LinkName& inner, const IpPrefix& pool, Slot slot) {
+void add_address(RouteMessages& messages, const LinkName& inner, const IpPrefix& pool, Slot slot) {
   const IpAddress address = pool.at(slot);
-  const IpAddress gateway = pool.at(kGateway);
   messages.add_address(inner, {address, address.bits()}, Existing::kRefused);
-  messages.add_neighbour(inner, gateway, kHostMac, Existing::kReplaced);
-  messages.add_route(inner, {.destination = all_of(pool), .gateway = gateway, .on_link = true},
-                     Existing::kReplaced);
+  messages.add_neighbour(inner, pool.at(kGateway), kHostMac, Existing::kReplaced);
+}
+
+/// Whether it could be given one. By its settings the namespace may have none: it was made with
+/// those of the kernel's parameters, or of another's (net.core.devconf_inherit_init_net).
+bool add_ipv6(const LinkName& inner, const IpPrefix& pool, Slot slot, NetlinkSocket& inside) {
+  RouteMessages messages;
+  messages.set_no_link_local(inner);
+  add_address(messages, inner, pool, slot);
+  try {
+    messages.send(inside);
+  } catch (const SystemError& error) {
+    if (error.code().value() != EACCES) throw;
+    return false;
+  }
+  return true;
 }
 
 /// The inner end: its addresses, and the one way out.
 void connect_inside(const Pools& pools, const Tenant& tenant, Ipv6 ipv6, UniqueFd socket) {
   NetlinkSocket inside(std::move(socket));
   const LinkName inner = open_link(inside, kInnerLink);
+  std::vector<IpPrefix> used = {pools.ipv4};
+  if (ipv6 == Ipv6::kOn && add_ipv6(inner, pools.ipv6, tenant.slot, inside)) {
+    used.push_back(pools.ipv6);
+  }
   RouteMessages messages;
-  if (ipv6 != Ipv6::kAbsent) messages.set_no_link_local(inner);
+  if (ipv6 == Ipv6::kOff) messages.set_no_link_local(inner);
+  add_address(messages, inner, pools.ipv4, tenant.slot);
+  // Now the kernel goes through all of the host's routes of IPv6: what comes after it waits.
   messages.set_up(inner);
-  add_way_out(messages, inner, pools.ipv4, tenant.slot);
+  for (const IpPrefix& pool : used) {
+    messages.add_route(inner,
+                       {.destination = all_of(pool), .gateway = pool.at(kGateway), .on_link = true},
+                       Existing::kReplaced);
+  }
   if (tenant.network.rate_bits_per_second != 0) {
     messages.limit_rate(inner, tenant.network.rate_bits_per_second);
   }
   messages.send(inside);
-  if (ipv6 != Ipv6::kOn) return;
-  messages.clear();
-  add_way_out(messages, inner, pools.ipv6, tenant.slot);
-  try {
-    messages.send(inside);
-  } catch (const SystemError& error) {
-    // By its settings the namespace has none: it was made with those of the kernel's parameters, or
-    // of another's (net.core.devconf_inherit_init_net).
-    if (error.code().value() != EACCES) throw;
-  }
 }
 
 /// An end of a pair sends nothing until the kernel has noticed that the other is up, too, which can

@@ -286,8 +286,11 @@ HostRecord set_up_host(AddressBook& book, const HostNetwork& host, Conversations
     update_name_servers(book, host, *found, kernel);
     return *found;
   }
-  // Left by somebody who was killed: it would be in its own way.
-  if (found) remove_gateway(found->pools, kernel);
+  if (found) {
+    // Left by somebody who was killed: their routes would be in the way.
+    remove_links(names_of(host));
+    remove_gateway(found->pools, kernel);
+  }
   HostRecord record;
   record.pools = choose_pools(book, host);
   record.closed = found ? found->closed : ClosedLinks();
@@ -347,6 +350,7 @@ void set_up_bridge(AddressBook& book, const HostNetwork& host, HostRecord& recor
   RouteMessages messages;
   if (ipv6 != Ipv6::kAbsent) messages.set_no_link_local(bridge);
   messages.refuse_source_routes(bridge);
+  messages.stop_snooping(bridge);
   messages.set_up(bridge);
   messages.send(kernel.links);
   open_to_loopback(bridge, ipv6, kernel.links);
