@@ -27,7 +27,6 @@ using enum sbx::Network::Mode;
 
 namespace {
 
-constexpr Network::Mode kModes[] = {kRouted, kBridge};
 constexpr std::uint64_t kIp4 = 28;  // the headers of IPv4 and UDP
 constexpr std::uint64_t kIp6 = 48;
 
@@ -47,7 +46,7 @@ TEST_CASE("each datagram is counted, with its header, in its family") {
   const Listener v6(hosts.internet, Hosts::kInternet6, 53, Transport::kUdp);
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     const Output output =
         hosts.run(hosts.network(mode), send_datagrams(Hosts::kInternet4, 53, 10, 100) +
                                            send_datagrams(Hosts::kInternet6, 53, 20, 50));
@@ -91,7 +90,7 @@ TEST_CASE("questions and answers are counted, in both directions and both famili
   constexpr std::uint64_t kIcmp = 8;  // its header
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     const Hosts hosts;
     Network network = hosts.network(mode);
     network.publish = {PublishedPort::parse("7777:80/udp")};
@@ -148,7 +147,7 @@ TEST_CASE("a packet between two sandboxes is counted for both") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     show_no_frames_to_ip(field.hosts.host);
     // Or their kernels would answer, too: that nobody listens.

@@ -10,7 +10,6 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <fstream>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -295,11 +294,8 @@ Network victims(const Hosts& hosts, Network::Mode mode) {
 }  // namespace
 
 void show_no_frames_to_ip(const Namespace& where) {
-  where.run([] {
-    for (const char* family : {"iptables", "ip6tables"}) {
-      std::ofstream(std::string("/proc/sys/net/bridge/bridge-nf-call-") + family) << 0;
-    }
-  });
+  set(where, "bridge/bridge-nf-call-iptables", "0");
+  set(where, "bridge/bridge-nf-call-ip6tables", "0");
 }
 
 Battlefield::Battlefield(Network::Mode mode, const Network& like)

@@ -30,31 +30,20 @@ using sbx::test::address_of;
 using sbx::test::bind;
 using sbx::test::can_connect;
 using sbx::test::Hosts;
+using sbx::test::kModes;
 using sbx::test::Listener;
 using sbx::test::reach;
+using sbx::test::set;
+using sbx::test::setting;
 using enum sbx::Network::Mode;
 
 namespace {
-
-constexpr Network::Mode kModes[] = {kRouted, kBridge};
-
-void set(const Namespace& where, const std::string& setting, const std::string& value) {
-  where.run([&] { std::ofstream("/proc/sys/net/" + setting) << value; });
-}
-
-std::string get(const Namespace& where, const std::string& setting) {
-  return where.run([&] {
-    std::string value;
-    std::ifstream("/proc/sys/net/" + setting) >> value;
-    return value;
-  });
-}
 
 /// Whether IPv4 works in both directions, in a sandbox that has nothing else.
 void check_ipv4_alone(const Hosts& hosts) {
   const Listener internet(hosts.internet, Hosts::kInternet4, 80);
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Network network = hosts.network(mode, "alice");
     network.publish = {PublishedPort::parse("8080:80")};
     const Sandbox sandbox = hosts.start(network, "sleep 1d");
@@ -98,10 +87,10 @@ TEST_CASE("a host whose new links are without IPv6 is one without") {
 TEST_CASE("IPv6 may come and go while there are sandboxes") {
   SBX_REQUIRE_ROOT();
   const Hosts hosts;
-  if (get(hosts.host, "ipv6/conf/lo/disable_ipv6") != "0") SBX_SKIP("needs IPv6");
+  if (setting(hosts.host, "ipv6/conf/lo/disable_ipv6") != "0") SBX_SKIP("needs IPv6");
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     const Sandbox first = hosts.start(hosts.network(mode), "sleep 1d");
     set(hosts.host, "ipv6/conf/all/disable_ipv6", "1");
     const Sandbox second = hosts.start(hosts.network(mode), "sleep 1d");
@@ -117,7 +106,7 @@ TEST_CASE("IPv6 may come and go while there are sandboxes") {
 TEST_CASE("a sandbox whose namespace is without IPv6 has IPv4 alone") {
   SBX_REQUIRE_ROOT();
   const Hosts hosts;
-  if (get(hosts.host, "ipv6/conf/lo/disable_ipv6") != "1") {
+  if (setting(hosts.host, "ipv6/conf/lo/disable_ipv6") != "1") {
     SBX_SKIP("needs a kernel that was started with ipv6.disable_ipv6=1");
   }
   // As an operator has it who wants IPv6 nevertheless.
@@ -207,7 +196,7 @@ TEST_CASE("on a full disk a start makes nothing, or all that it takes back") {
   const Hosts hosts;
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     const Network network = hosts.network(mode, "alice");
     for (int pages = 1; pages <= 4; ++pages) {
       check_full_disk(hosts, network, "size=" + std::to_string(pages * ::getpagesize()));
@@ -224,7 +213,7 @@ TEST_CASE("directories and settings that cannot be written to are named, and not
   const std::string before = hosts.inventory();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     const Network network = hosts.network(mode);
     for (const char* name : {"run", "state"}) {
       const fs::path directory = hosts.directory() / name;

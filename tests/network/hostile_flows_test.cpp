@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,7 +29,6 @@ using enum sbx::Network::Mode;
 
 namespace {
 
-constexpr Network::Mode kModes[] = {kRouted, kBridge};
 constexpr int kSyn = 2;
 constexpr int kReset = 4;
 constexpr int kAck = 16;
@@ -47,10 +45,6 @@ int error_of(const UniqueFd& socket) {
   socklen_t size = sizeof error;
   ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
   return error;
-}
-
-void set(const sbx::Namespace& where, const std::string& setting, const std::string& value) {
-  where.run([&] { std::ofstream("/proc/sys/net/" + setting) << value; });
 }
 
 /// As a firewall does that is loaded anew: all others' tables go, and its own has connections
@@ -74,7 +68,7 @@ TEST_CASE("the host's loopback is out of reach while ports are published") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const Attacker& attacker = field.attacker;
     Network network = field.hosts.network(mode, "third");
@@ -112,7 +106,7 @@ TEST_CASE("the host's services are out of reach by every address that it has") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     Network network = field.hosts.network(mode, "third");
     network.publish = {PublishedPort::parse("127.0.0.1:8080:80")};
@@ -147,7 +141,7 @@ TEST_CASE("a flood of connections takes no more places than were granted") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Hosts hosts;
     const Listener internet(hosts.internet, Hosts::kInternet4, 80);
     Network network = hosts.network(mode, "attacker");
@@ -181,7 +175,7 @@ TEST_CASE(
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Hosts hosts;
     const Listener internet(hosts.internet, Hosts::kInternet4, 80);
     for (const std::uint32_t most : {10U, 11U}) {  // in the end nothing is left of the first
@@ -221,7 +215,7 @@ TEST_CASE("datagrams take places too, wherever they go") {
   ten.connections_max = 10;
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode, ten);  // settled: one is taken
     show_no_frames_to_ip(field.hosts.host);
     const Attacker& attacker = field.attacker;
@@ -245,7 +239,7 @@ TEST_CASE("a rate is not lifted from inside") {
   const Bytes text(1200, 'x');
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     const Hosts hosts;
     const sbx::Rtnetlink on_internet(hosts.internet);
     const auto arrived = [&] { return on_internet.open("world").statistics().rx_bytes; };
@@ -274,7 +268,7 @@ TEST_CASE("what is made inside the tenant's namespace leads nowhere else") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const Attacker& attacker = field.attacker;
     const std::string victim4 = field.victim.ipv4();
@@ -328,7 +322,7 @@ TEST_CASE("a tenant's ICMP tells nobody anything about connections of others") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const Attacker& attacker = field.attacker;
     const Listener database(field.hosts.inner, Hosts::kInner4, 5432, Transport::kUdp);
@@ -390,7 +384,7 @@ TEST_CASE("options and times to live lead no packet elsewhere") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     show_no_frames_to_ip(field.hosts.host);
     const Attacker& attacker = field.attacker;
@@ -421,7 +415,7 @@ TEST_CASE("through the host's address another sandbox is reached at its publishe
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     show_no_frames_to_ip(field.hosts.host);
     const Listener published(field.victim.where(), "0.0.0.0", 7777);
@@ -449,7 +443,7 @@ TEST_CASE("parts of connections that never were go nowhere") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const Attacker& attacker = field.attacker;
     for (const std::string& to :
@@ -475,7 +469,7 @@ TEST_CASE("who comes after has none of the connections of who was there before")
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     const Hosts hosts;
     Tap inner(hosts.inner);
     Tap internet(hosts.internet);
@@ -528,10 +522,10 @@ TEST_CASE("the port of who has ended leads nobody to who comes after") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     const Hosts hosts;
     // As on a host of containers: its links pass packets on already.
-    hosts.host.run([] { std::ofstream("/proc/sys/net/ipv4/ip_forward") << 1; });
+    set(hosts.host, "ipv4/ip_forward", "1");
     Tap internet(hosts.internet);
     const UniqueFd caller = connected(hosts.internet, Hosts::kHost4, 7777, SOCK_DGRAM);
     Network network = hosts.network(mode, "tenant");
@@ -568,7 +562,7 @@ TEST_CASE("what the kernel keeps no track of goes nowhere") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const Attacker& attacker = field.attacker;
     for (const int type : {130, 131, 132, 133, 134, 135, 136, 137, 143}) {
@@ -588,7 +582,7 @@ TEST_CASE("what has begun while the firewall was away ends when it is back") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const Attacker& attacker = field.attacker;
     // Of an echo, which is answered: that makes it a connection.

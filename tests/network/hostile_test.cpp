@@ -19,7 +19,6 @@ using enum sbx::Network::Mode;
 
 namespace {
 
-constexpr Network::Mode kModes[] = {kRouted, kBridge};
 constexpr MacAddress kNobody{{0x02, 1, 2, 3, 4, 5}};
 
 /// Where a packet of the family of `from` might be of interest.
@@ -47,7 +46,7 @@ TEST_CASE("what has somebody else's addresses goes nowhere, and is counted") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const Attacker& attacker = field.attacker;
     const std::uint64_t before = field.forged();
@@ -84,7 +83,7 @@ TEST_CASE("tagged frames and those of unknown kinds go nowhere") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const Attacker& attacker = field.attacker;
     const Bytes forged = udp(field.victim.ipv4(), Hosts::kInternet4, 9, "forged");
@@ -115,7 +114,7 @@ TEST_CASE("ARP of a tenant's changes nothing for others") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const MacAddress& mac = field.attacker.mac();
     const std::string host = routing_of(field.hosts.host);
@@ -170,7 +169,7 @@ TEST_CASE("neighbour discovery of a tenant's changes nothing for others") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const Attacker& attacker = field.attacker;
     const std::string host = routing_of(field.hosts.host);
@@ -207,7 +206,7 @@ TEST_CASE("there is nobody at link-local addresses, and nobody who comes from on
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const Attacker& attacker = field.attacker;
     Tap service(field.hosts.host, "::", 5353);
@@ -243,7 +242,7 @@ TEST_CASE("what is for all is for nobody") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const Attacker& attacker = field.attacker;
     Tap service4(field.hosts.host, "0.0.0.0", 5353);
@@ -293,7 +292,7 @@ TEST_CASE("fragments do not get where whole packets do not") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const Attacker& attacker = field.attacker;
     std::uint16_t id = 100;
@@ -330,7 +329,7 @@ TEST_CASE("a part of a packet in another's name is not put together with his own
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const auto attack = [&field](const std::string& from, const char* to) {
       const auto lie = in_parts(from, to, 77, 16, "a poison, with the rest of it");

@@ -61,13 +61,17 @@ int type_of(Transport transport) {
   return (transport == Transport::kTcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC;
 }
 
+/// Of the calling thread's namespace.
+std::string own_setting(const std::string& path) {
+  std::string value;
+  std::ifstream("/proc/sys/net/" + path) >> value;
+  return value;
+}
+
 /// Of the kernel, which may have been started without, and of namespaces that are made now.
 bool has_ipv6() {
-  static const bool has = Namespace::create(NamespaceKind::kNet).run([] {
-    std::string off;
-    std::ifstream("/proc/sys/net/ipv6/conf/lo/disable_ipv6") >> off;
-    return off == "0";
-  });
+  static const bool has =
+      setting(Namespace::create(NamespaceKind::kNet), "ipv6/conf/lo/disable_ipv6") == "0";
   return has;
 }
 
@@ -84,10 +88,6 @@ void add_default_routes(Link& link, const char* gateway4, const char* gateway6) 
       {.destination = IpPrefix::parse("0.0.0.0/0"), .gateway = IpAddress::parse(gateway4)});
   if (!has_ipv6()) return;
   link.add_route({.destination = IpPrefix::parse("::/0"), .gateway = IpAddress::parse(gateway6)});
-}
-
-void write_on(const Namespace& where, const std::string& path, const std::string& value) {
-  where.run([&] { std::ofstream(path) << value; });
 }
 
 }  // namespace
@@ -141,7 +141,7 @@ Hosts::Hosts()
   Rtnetlink on_inner(inner);
   // Else link-local addresses come into use some seconds later, and tests see routes change.
   for (const Namespace* each : {&host, &internet, &inner}) {
-    write_on(*each, "/proc/sys/net/ipv6/conf/default/accept_dad", "0");
+    set(*each, "ipv6/conf/default/accept_dad", "0");
   }
   Link host_lo = on_host.open("lo");
   Link internet_lo = on_internet.open("lo");
@@ -163,7 +163,7 @@ Hosts::Hosts()
   Link inner_link = on_inner.open("eth0");
   add(inner_link, {"10.9.8.7/24", "fd99::7/64"});
   add_default_routes(inner_link, "10.9.8.1", "fd99::1");
-  write_on(host, "/proc/sys/net/ipv4/ip_forward", "0");
+  set(host, "ipv4/ip_forward", "0");
   // Else the kernel may take a second to notice that both ends of a pair are up.
   for (const Link* link : {&uplink, &world, &beside, &inner_link}) {
     [[maybe_unused]] const bool up = link->is_up();
@@ -211,6 +211,14 @@ void Hosts::have_own_mounts() {
   }
 }
 
+std::string setting(const Namespace& where, const std::string& path) {
+  return where.run([&] { return own_setting(path); });
+}
+
+void set(const Namespace& where, const std::string& path, const std::string& value) {
+  where.run([&] { std::ofstream("/proc/sys/net/" + path) << value; });
+}
+
 void bind(const std::filesystem::path& what, const std::filesystem::path& where) {
   if (::mount(what.c_str(), where.c_str(), nullptr, MS_BIND, nullptr) < 0) {
     fail("cannot mount on " + where.native());
@@ -238,12 +246,9 @@ std::string Hosts::inventory() const {
       text += "\n";
     }
     for (const auto& table : nft::Nftables().tables()) text += "table " + table.name + "\n";
-    for (const char* setting : {"ipv4/ip_forward", "ipv6/conf/all/forwarding",
-                                "ipv6/conf/up0/accept_ra", "ipv6/conf/inner0/accept_ra"}) {
-      std::ifstream file(std::string("/proc/sys/net/") + setting);
-      std::string value;
-      file >> value;
-      text += setting + (" " + value) + "\n";
+    for (const std::string path : {"ipv4/ip_forward", "ipv6/conf/all/forwarding",
+                                   "ipv6/conf/up0/accept_ra", "ipv6/conf/inner0/accept_ra"}) {
+      text += path + " " + own_setting(path) + "\n";
     }
     if (std::filesystem::exists(directory() / "run/.network")) text += "a book\n";
     return text;

@@ -19,6 +19,9 @@
 
 namespace sbx::test {
 
+/// The shapes that a network of the host's has: what holds in one is to hold in the other.
+inline constexpr Network::Mode kModes[] = {Network::Mode::kRouted, Network::Mode::kBridge};
+
 enum class Transport { kTcp, kUdp };
 
 /// Somebody who listens.
@@ -97,6 +100,11 @@ class Hosts {
 
   TempDir directory_;
 };
+
+/// What a setting of that network namespace has, by its path below /proc/sys/net, and a new value
+/// for it. One that the kernel does not have is empty, and stays so.
+std::string setting(const Namespace& where, const std::string& path);
+void set(const Namespace& where, const std::string& path, const std::string& value);
 
 /// Shows `what` in the place of `where`: among mounts of one's own.
 void bind(const std::filesystem::path& what, const std::filesystem::path& where);

@@ -36,12 +36,11 @@ using sbx::nft::Family;
 using sbx::nft::Hook;
 using sbx::test::address_of;
 using sbx::test::Hosts;
+using sbx::test::kModes;
 using sbx::test::reach;
 using enum sbx::Network::Mode;
 
 namespace {
-
-constexpr Network::Mode kModes[] = {kRouted, kBridge};
 
 /// A process that starts one sandbox for each of `networks`, and is killed.
 void start_and_die(const Hosts& hosts, const std::vector<Network>& networks) {
@@ -105,7 +104,7 @@ TEST_CASE("after the last sandbox the host's network is as it was") {
   const std::string before = hosts.inventory();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     {
       const Sandbox one = hosts.start(hosts.network(mode), "sleep 1d");
       const Sandbox two = hosts.start(hosts.network(mode), "sleep 1d");

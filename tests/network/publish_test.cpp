@@ -4,7 +4,6 @@
 #include <doctest/doctest.h>
 
 #include <cerrno>
-#include <fstream>
 #include <string>
 
 #include "network/hosts.hpp"
@@ -18,12 +17,12 @@ using sbx::Sandbox;
 using sbx::SystemError;
 using sbx::test::can_connect;
 using sbx::test::Hosts;
+using sbx::test::kModes;
 using sbx::test::Listener;
+using sbx::test::set;
 using enum sbx::Network::Mode;
 
 namespace {
-
-constexpr Network::Mode kModes[] = {kRouted, kBridge};
 
 /// Listens on port 80 of both families, from inside the sandbox's network.
 struct Service {
@@ -48,10 +47,10 @@ TEST_CASE("a published port is reached from outside and from the host, over both
   const Hosts hosts;
 
   // Where bridges show their packets to IP's hooks, an answer to ::1 is dropped: docs/network.md.
-  hosts.host.run([] { std::ofstream("/proc/sys/net/bridge/bridge-nf-call-ip6tables") << 0; });
+  set(hosts.host, "bridge/bridge-nf-call-ip6tables", "0");
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     const Sandbox sandbox = hosts.start(publishing(hosts, mode, "8080:80"), "sleep 1d");
     const Service service(sandbox);
 

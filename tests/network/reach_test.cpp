@@ -23,14 +23,13 @@ using sbx::Network;
 using sbx::Sandbox;
 using sbx::test::address_of;
 using sbx::test::Hosts;
+using sbx::test::kModes;
 using sbx::test::Listener;
 using sbx::test::reach;
 using sbx::test::Transport;
 using enum sbx::Network::Mode;
 
 namespace {
-
-constexpr Network::Mode kModes[] = {kRouted, kBridge};
 
 /// A service inside a sandbox, by a program that everybody has.
 constexpr const char* kServe =
@@ -84,7 +83,7 @@ TEST_CASE("a sandbox reaches the internet, and comes from the host's address the
   const Listener udp(hosts.internet, Hosts::kInternet4, 53, Transport::kUdp);
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     CHECK(hosts.say(hosts.network(mode), reach(Hosts::kInternet4, 80) +
                                              reach(Hosts::kInternet6, 80) +
                                              reach(Hosts::kInternet4, 53, Transport::kUdp)) ==
@@ -104,7 +103,7 @@ TEST_CASE("private addresses, the host and the provider's network are out of rea
   const Listener metadata(hosts.internet, Hosts::kInternet4, 80);
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     CHECK(hosts.say(hosts.network(mode),
                     reach(Hosts::kInner4, 5432) + reach(Hosts::kInner6, 5432) +
                         reach(Hosts::kHost4, 22) + reach("10.213.0.1", 22) + reach("10.9.8.1", 22) +
@@ -121,8 +120,8 @@ TEST_CASE("one sandbox does not reach another") {
 
   for (const auto mode : kModes) {
     for (const auto other_mode : kModes) {
-      CAPTURE(static_cast<int>(mode));
-      CAPTURE(static_cast<int>(other_mode));
+      CAPTURE(mode);
+      CAPTURE(other_mode);
       const Sandbox other = hosts.start(hosts.network(other_mode), kServe);
       const std::string v4 = address_of(other, IpFamily::kIpv4);
       const std::string v6 = address_of(other, IpFamily::kIpv6);
@@ -142,7 +141,7 @@ TEST_CASE("what is allowed is reached, and only that") {
   const Listener host(hosts.host, "0.0.0.0", 22);
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Network network = hosts.network(mode);
     network.allow = {Destination::parse("10.9.8.0/24:5432"), Destination::parse("[fd99::7]:5432"),
                      Destination::parse("198.51.100.2:22")};
@@ -204,7 +203,7 @@ TEST_CASE("names are asked for at the host's servers, where they answer") {
   const std::string both = reach(Hosts::kInner4, 53) + reach(Hosts::kInner6, 53);
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     // What somebody before has found does not hold for who comes after.
     const Sandbox before = hosts.start(hosts.network(mode), "sleep 1d");
     CHECK(say_with_servers(hosts, "search example.org\nnameserver 10.9.8.7\n", hosts.network(mode),
@@ -226,7 +225,7 @@ TEST_CASE("a name server on the host's loopback is asked at an address of its ow
   const Listener other(hosts.host, "127.0.0.53", 5432);
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     CHECK(say_with_servers(hosts, "nameserver 127.0.0.53\n", hosts.network(mode),
                            "cat /etc/resolv.conf; " + reach("169.254.1.53", 53) +
                                reach("169.254.1.53", 53, Transport::kUdp) +
