@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "network/attacker.hpp"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <netinet/in.h>
@@ -11,23 +9,17 @@
 
 #include <algorithm>
 #include <stdexcept>
-#include <system_error>
-#include <utility>
 
 #include "network/hosts.hpp"
 #include "sbx/link.hpp"
 #include "support/command.hpp"
+#include "support/socket_address.hpp"
+#include "support/throw_errno.hpp"
 
 namespace sbx::test {
 namespace {
 
-constexpr int kPatience = 5000;         // milliseconds
-constexpr int kConnectPatience = 1500;  // more than the second after which a SYN is sent again
-
-[[noreturn]] void fail(const char* what) {
-  throw std::system_error(errno, std::system_category(), what);
-}
-
+constexpr int kPatience = 5000;  // milliseconds
 Bytes number16(std::size_t value) {
   return {static_cast<char>(value >> 8 & 0xff), static_cast<char>(value & 0xff)};
 }
@@ -79,27 +71,9 @@ Bytes ipv6(const std::string& from, const std::string& to, std::uint8_t protocol
          byte(fields.ttl) + address_bytes(from) + address_bytes(to) + extension + payload;
 }
 
-struct Name {
-  Name(const std::string& address, std::uint16_t port) {
-    auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
-    auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
-    if (::inet_pton(AF_INET, address.c_str(), &v4->sin_addr) == 1) {
-      v4->sin_family = AF_INET;
-      v4->sin_port = htons(port);
-    } else if (::inet_pton(AF_INET6, address.c_str(), &v6->sin6_addr) == 1) {
-      v6->sin6_family = AF_INET6;
-      v6->sin6_port = htons(port);
-    }
-  }
-  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
-
-  sockaddr_storage storage{};
-  socklen_t size = sizeof(sockaddr_storage);
-};
-
 UniqueFd packet_socket(int protocol) {
   UniqueFd fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(protocol)));
-  if (!fd) fail("cannot make a packet socket");
+  if (!fd) throw_errno("cannot make a packet socket");
   return fd;
 }
 
@@ -195,7 +169,7 @@ void Attacker::send_frame(std::uint16_t type, const Bytes& payload, const MacAdd
   out.sll_ifindex = index_;
   if (::sendto(socket_.get(), frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&out),
                sizeof out) < 0) {
-    fail("cannot send a frame");
+    throw_errno("cannot send a frame");
   }
 }
 
@@ -209,12 +183,13 @@ Tap::Tap(const Namespace& where)
 
 Tap::Tap(const Namespace& where, const std::string& address, std::uint16_t port)
     : socket_(where.run([&] {
-        const bool v4 = is_ipv4(address);
-        UniqueFd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        const SocketAddress name(address, port);
+        UniqueFd fd(::socket(name.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
         const int on = 1;
-        if (!v4) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-        Name name(address, port);
-        if (::bind(fd.get(), name.get(), name.size) < 0) fail("cannot bind");
+        if (name.family() == AF_INET6) {
+          ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+        }
+        if (::bind(fd.get(), name.get(), name.size) < 0) throw_errno("cannot bind to " + address);
         return fd;
       })) {}
 
@@ -235,38 +210,6 @@ int Tap::heard(const std::string& text) const {
   return static_cast<int>(std::count_if(frames_.begin(), frames_.end(), [&](const Bytes& frame) {
     return frame.find(text) != Bytes::npos;
   }));
-}
-
-void say(const Namespace& where, const std::string& address, std::uint16_t port,
-         const std::string& text) {
-  const UniqueFd fd = connected(where, address, port, SOCK_DGRAM);
-  if (!fd || ::send(fd.get(), text.data(), text.size(), 0) < 0) fail("cannot send a datagram");
-}
-
-UniqueFd connected(const Namespace& where, const std::string& address, std::uint16_t port,
-                   int type) {
-  Name name(address, port);
-  UniqueFd fd = where.run([&] {
-    return UniqueFd(::socket(name.storage.ss_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  });
-  // Ended by a reset, which the tracking of connections takes for an end at once.
-  const linger at_once{.l_onoff = 1, .l_linger = 0};
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-  if (::connect(fd.get(), name.get(), name.size) == 0) return fd;
-  if (errno != EINPROGRESS) return {};
-  pollfd wanted{.fd = fd.get(), .events = POLLOUT, .revents = 0};
-  int error = 0;
-  socklen_t size = sizeof error;
-  const bool done = ::poll(&wanted, 1, kConnectPatience) == 1 &&
-                    ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
-  return done ? std::move(fd) : UniqueFd();
-}
-
-std::uint16_t port_of(const UniqueFd& socket) {
-  sockaddr_in6 name{};
-  socklen_t size = sizeof name;
-  ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&name), &size);
-  return ntohs(name.sin6_port);  // where that of an IPv4 address is
 }
 
 void run_ip(const Namespace& where, const std::string& arguments) {
@@ -313,13 +256,13 @@ void Battlefield::settle(const Attacker& by) {
   const std::string text = "settled-" + std::to_string(++settled_) + ";";
   // The same way as what was sent before, and on from where that may have come to.
   by.send(udp(by.ipv4(), Hosts::kInternet4, 9, text));
-  if (!internet.wait_for(text)) fail("nothing gets to the internet");
+  if (!internet.wait_for(text)) throw std::runtime_error("nothing gets to the internet");
   by.send(udp(by.ipv6(), Hosts::kInternet6, 9, text));
-  if (!internet.wait_for(text)) fail("nothing gets to the internet over IPv6");
+  if (!internet.wait_for(text)) throw std::runtime_error("nothing gets to the internet over IPv6");
   say(hosts.internet, Hosts::kHost4, kPublished, text);
-  if (!inside_victim.wait_for(text)) fail("nothing gets to the other sandbox");
+  if (!inside_victim.wait_for(text)) throw std::runtime_error("nothing gets to the other sandbox");
   say(hosts.host, Hosts::kInner4, 9, text);
-  if (!inner.wait_for(text)) fail("nothing gets to the inner network");
+  if (!inner.wait_for(text)) throw std::runtime_error("nothing gets to the inner network");
 }
 
 int Battlefield::heard(const std::string& text) const {

@@ -103,17 +103,6 @@ class Tap {
   std::vector<Bytes> frames_;
 };
 
-/// A datagram in the usual way, from an address of its own if one is named.
-void say(const Namespace& where, const std::string& address, std::uint16_t port,
-         const std::string& text);
-
-/// A socket that is connected; none when nobody answers.
-UniqueFd connected(const Namespace& where, const std::string& address, std::uint16_t port,
-                   int type);
-
-/// The socket's own.
-std::uint16_t port_of(const UniqueFd& socket);
-
 /// Runs ip(8) there, which must succeed.
 void run_ip(const Namespace& where, const std::string& arguments);
 

@@ -6,7 +6,6 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -18,6 +17,7 @@
 #include "sbx/error.hpp"
 #include "support/child.hpp"
 #include "support/require.hpp"
+#include "support/throw_errno.hpp"
 
 using sbx::HostNetwork;
 using sbx::IpFamily;
@@ -35,6 +35,7 @@ using sbx::test::Listener;
 using sbx::test::reach;
 using sbx::test::set;
 using sbx::test::setting;
+using sbx::test::throw_errno;
 using enum sbx::Network::Mode;
 
 namespace {
@@ -126,7 +127,7 @@ namespace fs = std::filesystem;
 void mount_small(const fs::path& where, const std::string& options) {
   fs::create_directories(where);
   if (::mount("small", where.c_str(), "tmpfs", 0, options.c_str()) < 0) {
-    throw std::system_error(errno, std::system_category(), "cannot mount a tmpfs");
+    throw_errno("cannot mount a tmpfs");
   }
 }
 
@@ -134,14 +135,14 @@ void make_read_only(const fs::path& where) {
   const unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY;
   bind(where, where);
   if (::mount(nullptr, where.c_str(), nullptr, flags, nullptr) < 0) {
-    throw std::system_error(errno, std::system_category(), "cannot make a mount read-only");
+    throw_errno("cannot make a mount read-only");
   }
 }
 
 /// Of another user namespace, with all rights there.
 void become_root_elsewhere() {
   if (::unshare(CLONE_NEWUSER) < 0) {
-    throw std::system_error(errno, std::system_category(), "cannot have a user namespace");
+    throw_errno("cannot have a user namespace");
   }
   std::ofstream("/proc/self/setgroups") << "deny";
   std::ofstream("/proc/self/uid_map") << "0 0 1";

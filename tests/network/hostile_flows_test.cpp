@@ -39,14 +39,6 @@ bool is_ipv4(const std::string& address) { return address.find(':') == std::stri
 const std::vector<std::string> kHostAddresses = {Hosts::kHost4, "10.9.8.1", kGateway4,
                                                  Hosts::kHost6, "fd99::1",  kGateway6};
 
-/// What a connected socket was told, once it is asked; 0: nothing.
-int error_of(const UniqueFd& socket) {
-  int error = 0;
-  socklen_t size = sizeof error;
-  ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-  return error;
-}
-
 /// As a firewall does that is loaded anew: all others' tables go, and its own has connections
 /// tracked.
 void replace_walls() {

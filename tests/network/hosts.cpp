@@ -1,65 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "network/hosts.hpp"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 
-#include <cstring>
 #include <fstream>
-#include <iterator>
-#include <system_error>
 
 #include "sbx/nftables.hpp"
 #include "support/command.hpp"
 #include "support/process.hpp"
+#include "support/throw_errno.hpp"
 
 namespace sbx::test {
 namespace {
-
-constexpr int kPatience = 5000;  // milliseconds
-
-[[noreturn]] void fail(const std::string& what) {
-  throw std::system_error(errno, std::system_category(), what);
-}
-
-struct SocketAddress {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof(sockaddr_storage);
-
-  SocketAddress() = default;
-  SocketAddress(const std::string& address, std::uint16_t port) {
-    auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
-    auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
-    if (::inet_pton(AF_INET, address.c_str(), &v4->sin_addr) == 1) {
-      v4->sin_family = AF_INET;
-      v4->sin_port = htons(port);
-      size = sizeof *v4;
-    } else if (::inet_pton(AF_INET6, address.c_str(), &v6->sin6_addr) == 1) {
-      v6->sin6_family = AF_INET6;
-      v6->sin6_port = htons(port);
-      size = sizeof *v6;
-    }
-  }
-  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
-  [[nodiscard]] std::string text() const {
-    char out[INET6_ADDRSTRLEN] = "";
-    const void* place =
-        storage.ss_family == AF_INET
-            ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(&storage)->sin_addr)
-            : &reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_addr;
-    ::inet_ntop(storage.ss_family, place, out, sizeof out);
-    return out;
-  }
-};
-
-int type_of(Transport transport) {
-  return (transport == Transport::kTcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC;
-}
 
 /// Of the calling thread's namespace.
 std::string own_setting(const std::string& path) {
@@ -91,46 +44,6 @@ void add_default_routes(Link& link, const char* gateway4, const char* gateway6) 
 }
 
 }  // namespace
-
-Listener::Listener(const Namespace& where, const std::string& address, std::uint16_t port,
-                   Transport transport)
-    : transport_(transport) {
-  SocketAddress name(address, port);
-  fd_ = where.run([&] {
-    UniqueFd fd(::socket(name.storage.ss_family, type_of(transport) | SOCK_NONBLOCK, 0));
-    const int on = 1;
-    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (name.storage.ss_family == AF_INET6) {
-      ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    }
-    if (::bind(fd.get(), name.get(), name.size) < 0) fail("cannot bind " + address);
-    if (transport == Transport::kTcp && ::listen(fd.get(), 64) < 0) fail("cannot listen");
-    return fd;
-  });
-}
-
-std::string Listener::visitor() const {
-  SocketAddress peer;
-  if (transport_ == Transport::kTcp) {
-    const UniqueFd taken(::accept4(fd_.get(), peer.get(), &peer.size, SOCK_CLOEXEC));
-    return taken ? peer.text() : "";
-  }
-  char byte = 0;
-  return ::recvfrom(fd_.get(), &byte, 1, 0, peer.get(), &peer.size) < 0 ? "" : peer.text();
-}
-
-std::string Listener::wait_for_visitor() const {
-  pollfd wanted{.fd = fd_.get(), .events = POLLIN, .revents = 0};
-  ::poll(&wanted, 1, kPatience);
-  return visitor();
-}
-
-void Listener::wait_for_connection(const std::function<void(int)>& body) const {
-  pollfd wanted{.fd = fd_.get(), .events = POLLIN, .revents = 0};
-  ::poll(&wanted, 1, kPatience);
-  const UniqueFd taken(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-  if (taken) body(taken.get());
-}
 
 Hosts::Hosts()
     : host(Namespace::create(NamespaceKind::kNet)),
@@ -205,9 +118,9 @@ std::string Hosts::say(const Network& network, const std::string& script) const 
 }
 
 void Hosts::have_own_mounts() {
-  if (::unshare(CLONE_NEWNS) < 0) fail("cannot have mounts of one's own");
+  if (::unshare(CLONE_NEWNS) < 0) throw_errno("cannot have mounts of one's own");
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) {
-    fail("cannot keep mounts to oneself");
+    throw_errno("cannot keep mounts to oneself");
   }
 }
 
@@ -221,7 +134,7 @@ void set(const Namespace& where, const std::string& path, const std::string& val
 
 void bind(const std::filesystem::path& what, const std::filesystem::path& where) {
   if (::mount(what.c_str(), where.c_str(), nullptr, MS_BIND, nullptr) < 0) {
-    fail("cannot mount on " + where.native());
+    throw_errno("cannot mount on " + where.native());
   }
 }
 
@@ -273,21 +186,6 @@ std::string reach(const std::string& address, std::uint16_t port, Transport tran
                             "/" + std::to_string(port);
   return "if timeout 2 bash -c 'exec 3<>" + place + " && echo hello >&3' 2>/dev/null; " +
          "then echo reached; else echo no; fi; ";
-}
-
-bool can_connect(const Namespace& where, const std::string& address, std::uint16_t port) {
-  SocketAddress name(address, port);
-  const UniqueFd fd = where.run([&] {
-    return UniqueFd(
-        ::socket(name.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  });
-  if (::connect(fd.get(), name.get(), name.size) == 0) return true;
-  if (errno != EINPROGRESS) return false;
-  pollfd wanted{.fd = fd.get(), .events = POLLOUT, .revents = 0};
-  int error = 0;
-  socklen_t size = sizeof error;
-  return ::poll(&wanted, 1, kPatience / 2) == 1 &&
-         ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
 }
 
 }  // namespace sbx::test

@@ -6,11 +6,10 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
-#include "sbx/fd.hpp"
+#include "network/sockets.hpp"
 #include "sbx/link.hpp"
 #include "sbx/namespace.hpp"
 #include "sbx/network.hpp"
@@ -21,28 +20,6 @@ namespace sbx::test {
 
 /// The shapes that a network of the host's has: what holds in one is to hold in the other.
 inline constexpr Network::Mode kModes[] = {Network::Mode::kRouted, Network::Mode::kBridge};
-
-enum class Transport { kTcp, kUdp };
-
-/// Somebody who listens.
-class Listener {
- public:
-  Listener(const Namespace& where, const std::string& address, std::uint16_t port,
-           Transport transport = Transport::kTcp);
-
-  /// Takes who has come: the address that he has here; empty when nobody has.
-  [[nodiscard]] std::string visitor() const;
-
-  /// The same, but waits a while for one.
-  std::string wait_for_visitor() const;
-
-  /// Passes the next connection on, once there is one.
-  void wait_for_connection(const std::function<void(int)>& body) const;
-
- private:
-  UniqueFd fd_;
-  Transport transport_;
-};
 
 class Hosts {
  public:
@@ -115,8 +92,5 @@ std::string address_of(const Sandbox& sandbox, IpFamily family);
 /// For bash: "reached", or "no" when the other does not answer within two seconds or refuses.
 std::string reach(const std::string& address, std::uint16_t port,
                   Transport transport = Transport::kTcp);
-
-/// Connects from `where`: whether somebody answers.
-bool can_connect(const Namespace& where, const std::string& address, std::uint16_t port);
 
 }  // namespace sbx::test
