@@ -15,7 +15,6 @@
 #include "sbx/nftables.hpp"
 #include "support/require.hpp"
 
-using sbx::Namespace;
 using sbx::Network;
 using sbx::NetworkUsage;
 using sbx::Output;
@@ -70,7 +69,7 @@ TEST_CASE("what comes to published ports is counted apart") {
   Network network = hosts.network();
   network.publish = {PublishedPort::parse("8080:80")};
   Sandbox sandbox = hosts.start(network, "sleep 1d");
-  const Listener inside(Namespace::of(sandbox.pid(), sbx::NamespaceKind::kNet), "0.0.0.0", 80);
+  const Listener inside(namespace_of(sandbox), "0.0.0.0", 80);
 
   CHECK(sbx::test::can_connect(hosts.internet, Hosts::kHost4, 8080));
   CHECK(sbx::test::can_connect(hosts.host, "127.0.0.1", 8080));

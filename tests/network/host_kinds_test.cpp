@@ -32,6 +32,7 @@ using sbx::test::can_connect;
 using sbx::test::Hosts;
 using sbx::test::kModes;
 using sbx::test::Listener;
+using sbx::test::namespace_of;
 using sbx::test::reach;
 using sbx::test::set;
 using sbx::test::setting;
@@ -48,7 +49,7 @@ void check_ipv4_alone(const Hosts& hosts) {
     Network network = hosts.network(mode, "alice");
     network.publish = {PublishedPort::parse("8080:80")};
     const Sandbox sandbox = hosts.start(network, "sleep 1d");
-    const Namespace inside = Namespace::of(sandbox.pid(), sbx::NamespaceKind::kNet);
+    const Namespace inside = namespace_of(sandbox);
     const Listener service(inside, "0.0.0.0", 80);
 
     CHECK(address_of(sandbox, IpFamily::kIpv6).empty());

@@ -33,8 +33,6 @@ constexpr int kSyn = 2;
 constexpr int kReset = 4;
 constexpr int kAck = 16;
 
-bool is_ipv4(const std::string& address) { return address.find(':') == std::string::npos; }
-
 /// Every address that the host has.
 const std::vector<std::string> kHostAddresses = {Hosts::kHost4, "10.9.8.1", kGateway4,
                                                  Hosts::kHost6, "fd99::1",  kGateway6};
@@ -103,7 +101,7 @@ TEST_CASE("the host's services are out of reach by every address that it has") {
     Network network = field.hosts.network(mode, "third");
     network.publish = {PublishedPort::parse("127.0.0.1:8080:80")};
     const Sandbox third = field.hosts.start(network, "sleep 1d");
-    const Listener inside(Attacker(third).where(), "0.0.0.0", 80);
+    const Listener inside(namespace_of(third), "0.0.0.0", 80);
     const Listener tcp4(field.hosts.host, "0.0.0.0", 22);
     const Listener tcp6(field.hosts.host, "::", 22);
     Tap udp4(field.hosts.host, "0.0.0.0", 5300);
@@ -139,7 +137,7 @@ TEST_CASE("a flood of connections takes no more places than were granted") {
     Network network = hosts.network(mode, "attacker");
     network.connections_max = 10;
     const auto connect = [&](const Sandbox& from) {
-      return connected(Attacker(from).where(), Hosts::kInternet4, 80, SOCK_STREAM);
+      return connected(namespace_of(from), Hosts::kInternet4, 80, SOCK_STREAM);
     };
     const Sandbox other = hosts.start(hosts.network(mode), "sleep 1d");
     {
@@ -179,9 +177,9 @@ TEST_CASE(
       network = hosts.network(mode, "other");
       network.publish = {sbx::PublishedPort::parse("8081:80")};
       const Sandbox other = hosts.start(network, "sleep 1d");
-      const Listener port(Attacker(flooded).where(), "0.0.0.0", 80);
-      const Listener port6(Attacker(flooded).where(), "::", 80);
-      const Listener others_port(Attacker(other).where(), "0.0.0.0", 80);
+      const Listener port(namespace_of(flooded), "0.0.0.0", 80);
+      const Listener port6(namespace_of(flooded), "::", 80);
+      const Listener others_port(namespace_of(other), "0.0.0.0", 80);
       const auto reach = [&](std::uint16_t number) {
         return connected(hosts.internet, Hosts::kHost4, number, SOCK_STREAM);
       };
@@ -190,11 +188,11 @@ TEST_CASE(
       for (const UniqueFd& each : held) CHECK(each);
 
       CHECK_FALSE(reach(8080));
-      CHECK_FALSE(connected(Attacker(other).where(), Hosts::kHost4, 8080, SOCK_STREAM));
+      CHECK_FALSE(connected(namespace_of(other), Hosts::kHost4, 8080, SOCK_STREAM));
       CHECK_FALSE(connected(hosts.host, "127.0.0.1", 8080, SOCK_STREAM));
       CHECK(reach(8081));
       CHECK(connected(hosts.internet, Hosts::kHost6, 8080, SOCK_STREAM));
-      CHECK(connected(Attacker(flooded).where(), Hosts::kInternet4, 80, SOCK_STREAM));
+      CHECK(connected(namespace_of(flooded), Hosts::kInternet4, 80, SOCK_STREAM));
       held.pop_back();
       CHECK(wait_until([&] { return bool(reach(8080)); }));
     }
@@ -538,7 +536,7 @@ TEST_CASE("the port of who has ended leads nobody to who comes after") {
 
     network.publish = {PublishedPort::parse("7778:54/udp")};
     const Sandbox after = hosts.start(network, "sleep 1d");
-    Tap inside(Attacker(after).where());
+    Tap inside(namespace_of(after));
     CHECK(::send(caller.get(), "forged", 6, 0) == 6);
     say(hosts.internet, Hosts::kHost4, 7778, "settled");
     CHECK(inside.wait_for("settled"));

@@ -23,7 +23,7 @@ constexpr MacAddress kNobody{{0x02, 1, 2, 3, 4, 5}};
 
 /// Where a packet of the family of `from` might be of interest.
 std::vector<std::string> targets(const Battlefield& field, const std::string& from) {
-  if (from.find(':') == std::string::npos) {
+  if (is_ipv4(from)) {
     return {Hosts::kInternet4, Hosts::kInner4, Hosts::kHost4, kGateway4, field.victim.ipv4()};
   }
   return {Hosts::kInternet6, Hosts::kInner6, Hosts::kHost6, kGateway6, field.victim.ipv6()};
@@ -254,8 +254,7 @@ TEST_CASE("what is for all is for nobody") {
           std::string("224.0.0.251"), std::string("239.255.255.250"), std::string("ff02::1"),
           std::string("ff02::2"), std::string("ff02::fb"), std::string("ff05::2"),
           std::string("ff0e::1")}) {
-      const std::string& from =
-          to.find(':') == std::string::npos ? attacker.ipv4() : attacker.ipv6();
+      const std::string& from = is_ipv4(to) ? attacker.ipv4() : attacker.ipv6();
       const Bytes low = address_bytes(to).substr(address_bytes(to).size() - 3);
       MacAddress group{{0x01, 0x00, 0x5e, static_cast<std::uint8_t>(low[0] & 0x7f),
                         static_cast<std::uint8_t>(low[1]), static_cast<std::uint8_t>(low[2])}};
@@ -299,8 +298,7 @@ TEST_CASE("fragments do not get where whole packets do not") {
 
     for (const std::string& to : {std::string(Hosts::kInner4), field.victim.ipv4(),
                                   std::string(Hosts::kInner6), field.victim.ipv6()}) {
-      const std::string& from =
-          to.find(':') == std::string::npos ? attacker.ipv4() : attacker.ipv6();
+      const std::string& from = is_ipv4(to) ? attacker.ipv4() : attacker.ipv6();
       for (const std::size_t first : {8, 16}) {
         const auto parts = in_parts(from, to, ++id, first, "forged-forged-forged-forged");
         for (const Bytes& part : parts) attacker.send(part);

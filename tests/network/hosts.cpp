@@ -172,8 +172,12 @@ bool Hosts::comes_to(const std::string& wanted) const {
   return wait_until([&] { return inventory() == wanted; });
 }
 
+Namespace namespace_of(const Sandbox& sandbox) {
+  return Namespace::of(sandbox.pid(), NamespaceKind::kNet);
+}
+
 std::string address_of(const Sandbox& sandbox, IpFamily family) {
-  return Namespace::of(sandbox.pid(), NamespaceKind::kNet).run([family] {
+  return namespace_of(sandbox).run([family] {
     for (const IpPrefix& each : Rtnetlink().open("eth0").addresses()) {
       if (each.address.family() == family) return each.address.to_string();
     }

@@ -86,7 +86,8 @@ void set(const Namespace& where, const std::string& path, const std::string& val
 /// Shows `what` in the place of `where`: among mounts of one's own.
 void bind(const std::filesystem::path& what, const std::filesystem::path& where);
 
-/// The sandbox's own address.
+/// The sandbox's own network namespace, and its address there.
+Namespace namespace_of(const Sandbox& sandbox);
 std::string address_of(const Sandbox& sandbox, IpFamily family);
 
 /// For bash: "reached", or "no" when the other does not answer within two seconds or refuses.

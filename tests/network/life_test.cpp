@@ -37,6 +37,7 @@ using sbx::nft::Hook;
 using sbx::test::address_of;
 using sbx::test::Hosts;
 using sbx::test::kModes;
+using sbx::test::namespace_of;
 using sbx::test::reach;
 using enum sbx::Network::Mode;
 
@@ -122,7 +123,7 @@ TEST_CASE("no two sandboxes have one address") {
 
   for (int i = 0; i < 20; ++i) {
     all.push_back(hosts.start(hosts.network(kModes[i % 2]), "sleep 1d"));
-    const auto inside = sbx::Namespace::of(all.back().pid(), sbx::NamespaceKind::kNet);
+    const auto inside = namespace_of(all.back());
     inside.run([&] {
       for (const auto& each : sbx::Rtnetlink().open("eth0").addresses()) {
         addresses.insert(each.to_string());

@@ -10,7 +10,6 @@
 #include "sbx/error.hpp"
 #include "support/require.hpp"
 
-using sbx::Namespace;
 using sbx::Network;
 using sbx::PublishedPort;
 using sbx::Sandbox;
@@ -19,6 +18,7 @@ using sbx::test::can_connect;
 using sbx::test::Hosts;
 using sbx::test::kModes;
 using sbx::test::Listener;
+using sbx::test::namespace_of;
 using sbx::test::set;
 using enum sbx::Network::Mode;
 
@@ -27,8 +27,7 @@ namespace {
 /// Listens on port 80 of both families, from inside the sandbox's network.
 struct Service {
   explicit Service(const Sandbox& sandbox)
-      : v4(Namespace::of(sandbox.pid(), sbx::NamespaceKind::kNet), "0.0.0.0", 80),
-        v6(Namespace::of(sandbox.pid(), sbx::NamespaceKind::kNet), "::", 80) {}
+      : v4(namespace_of(sandbox), "0.0.0.0", 80), v6(namespace_of(sandbox), "::", 80) {}
 
   Listener v4;
   Listener v6;
