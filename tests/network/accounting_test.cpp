@@ -21,7 +21,7 @@ using sbx::Output;
 using sbx::PublishedPort;
 using sbx::Sandbox;
 using sbx::UniqueFd;
-using namespace sbx::test;  // of frames alone
+using namespace sbx::test;
 using enum sbx::Network::Mode;
 
 namespace {

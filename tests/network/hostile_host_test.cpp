@@ -24,7 +24,7 @@ using sbx::IpPrefix;
 using sbx::Namespace;
 using sbx::Network;
 using sbx::Sandbox;
-using namespace sbx::test;  // of frames alone
+using namespace sbx::test;
 using enum sbx::Network::Mode;
 
 namespace {

@@ -17,6 +17,12 @@ inline constexpr std::uint16_t kTypeArp = 0x0806;
 inline constexpr std::uint16_t kTypeVlan = 0x8100;
 inline constexpr std::uint16_t kTypeIpv6 = 0x86dd;
 
+// Flags of TCP.
+inline constexpr int kFin = 1;
+inline constexpr int kSyn = 2;
+inline constexpr int kReset = 4;
+inline constexpr int kAck = 16;
+
 /// Parts of an IP header that one usually leaves to the kernel.
 struct IpFields {
   std::uint8_t ttl = 64;     // or hop limit

@@ -14,8 +14,7 @@
 using sbx::IpAddress;
 using sbx::MacAddress;
 using sbx::Network;
-using namespace sbx::test;  // of frames alone
-using enum sbx::Network::Mode;
+using namespace sbx::test;
 
 namespace {
 
