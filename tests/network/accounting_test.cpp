@@ -71,8 +71,8 @@ TEST_CASE("what comes to published ports is counted apart") {
   Sandbox sandbox = hosts.start(network, "sleep 1d");
   const Listener inside(namespace_of(sandbox), "0.0.0.0", 80);
 
-  CHECK(sbx::test::can_connect(hosts.internet, Hosts::kHost4, 8080));
-  CHECK(sbx::test::can_connect(hosts.host, "127.0.0.1", 8080));
+  CHECK(can_connect(hosts.internet, Hosts::kHost4, 8080));
+  CHECK(can_connect(hosts.host, "127.0.0.1", 8080));
   sandbox.kill();
   const auto report = sandbox.wait();
 

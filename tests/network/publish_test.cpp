@@ -3,7 +3,7 @@
 // Ports of the host that lead inside.
 #include <doctest/doctest.h>
 
-#include <cerrno>
+#include <stdexcept>
 #include <string>
 
 #include "network/hosts.hpp"
@@ -81,10 +81,7 @@ TEST_CASE("what is not published is out of reach from outside") {
   const Hosts hosts;
   const Sandbox sandbox = hosts.start(publishing(hosts, kRouted, "8080:81"), "sleep 1d");
   const Service service(sandbox);
-  const auto inside = hosts.on_host({"cat", "/proc/net/fib_trie"});
-  sbx::Rtnetlink on_inner(hosts.inner);
 
-  // A neighbour of the host's who sends to the sandbox's own address gets no answer.
   CHECK_FALSE(can_connect(hosts.internet, Hosts::kHost4, 8080));
   CHECK_FALSE(can_connect(hosts.internet, Hosts::kHost4, 80));
   CHECK(service.v4.visitor().empty());

@@ -3,7 +3,6 @@
 // Real services, each on its usual port and all addresses, in two sandboxes at once; and rates.
 #include <doctest/doctest.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <functional>
