@@ -30,11 +30,11 @@ namespace {
 
 /// As a firewall does that is loaded anew: all others' tables go, and its own has connections
 /// tracked.
-void replace_walls() {
+void replace_walls(const sbx::Namespace& host) {
   const sbx::nft::Table table{sbx::nft::Family::kInet, "filter"};
   const sbx::nft::Chain chain{.name = "input",
                               .base = sbx::nft::BaseChain{.hook = sbx::nft::Hook::kInput}};
-  sbx::nft::Nftables tables;
+  sbx::nft::Nftables tables(host);
   sbx::nft::Batch batch;
   for (const sbx::nft::Table& each : tables.tables()) batch.remove(each);
   batch.add(table).add(table, chain);
@@ -366,7 +366,7 @@ TEST_CASE("what has begun while the firewall was away ends when it is back") {
       attacker.send(icmp(attacker.ipv4(), Hosts::kInner4, 8, 0, about));
       attacker.send(icmp(attacker.ipv6(), Hosts::kInner6, 128, 0, about));
     };
-    field.hosts.host.run(replace_walls);
+    replace_walls(field.hosts.host);
     talk("allowed");
     CHECK(field.inner.wait_for("allowed"));
     CHECK(field.inner.wait_for("allowed"));

@@ -15,7 +15,6 @@
 #include "network/attacker.hpp"
 #include "network/hosts.hpp"
 #include "sbx/error.hpp"
-#include "sbx/nftables.hpp"
 #include "support/process.hpp"
 #include "support/require.hpp"
 
@@ -68,12 +67,7 @@ TEST_CASE("a host with sandboxes is no router between its other networks") {
 
     CHECK(field.heard("stray") == 0);
 
-    field.hosts.host.run([] {
-      sbx::nft::Nftables tables;
-      sbx::nft::Batch batch;
-      for (const auto& table : tables.tables()) batch.remove(table);
-      tables.commit(batch);
-    });
+    flush_firewall(field.hosts.host);
     const Sandbox next = field.hosts.start(field.hosts.network(mode), "sleep 1d");
     say(field.hosts.internet, Hosts::kInner4, 9, "stray");
     say(field.hosts.internet, Hosts::kInner6, 9, "stray");
@@ -126,7 +120,7 @@ TEST_CASE("who keeps the namespace of an ended sandbox has no way to the host") 
     say(hosts.internet, Hosts::kHost4, 5300, "from outside");
     CHECK(service.wait_for("from outside"));
     CHECK(service.heard("forged") == 0);
-    CHECK(wait_until([&] { return hosts.inventory() == before; }));
+    CHECK(hosts.comes_to(before));
   }
 }
 
@@ -195,7 +189,7 @@ TEST_CASE("an owner who is killed at any moment leaves nothing that is in the wa
 
     // The sandbox may need a moment to notice the end of its owner.
     CHECK(wait_until([&] { return reaches_internet(hosts, "alice"); }));
-    CHECK(wait_until([&] { return hosts.inventory() == before; }));
+    CHECK(hosts.comes_to(before));
   }
 }
 

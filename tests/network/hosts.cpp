@@ -7,7 +7,6 @@
 #include <fstream>
 
 #include "sbx/nftables.hpp"
-#include "support/command.hpp"
 #include "support/process.hpp"
 #include "support/throw_errno.hpp"
 
@@ -117,29 +116,12 @@ std::string Hosts::say(const Network& network, const std::string& script) const 
   return run(network, script).out;
 }
 
-void Hosts::have_own_mounts() {
-  if (::unshare(CLONE_NEWNS) < 0) throw_errno("cannot have mounts of one's own");
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) {
-    throw_errno("cannot keep mounts to oneself");
-  }
-}
-
-std::string setting(const Namespace& where, const std::string& path) {
-  return where.run([&] { return own_setting(path); });
-}
-
-void set(const Namespace& where, const std::string& path, const std::string& value) {
-  where.run([&] { std::ofstream("/proc/sys/net/" + path) << value; });
-}
-
-void bind(const std::filesystem::path& what, const std::filesystem::path& where) {
-  if (::mount(what.c_str(), where.c_str(), nullptr, MS_BIND, nullptr) < 0) {
-    throw_errno("cannot mount on " + where.native());
-  }
-}
-
-std::string Hosts::on_host(const std::vector<std::string>& argv) const {
-  return host.run([&] { return test::run({.argv = argv}).out; });
+void Hosts::show_resolv_conf(const std::string& text) const {
+  const auto conf = directory() / "resolv.conf";
+  constexpr const char* kUpstream = "/run/systemd/resolve/resolv.conf";
+  std::ofstream(conf) << text;
+  bind(conf, "/etc/resolv.conf");
+  if (std::filesystem::exists(kUpstream)) bind("/dev/null", kUpstream);
 }
 
 std::string Hosts::inventory() const {
@@ -170,6 +152,34 @@ std::string Hosts::inventory() const {
 
 bool Hosts::comes_to(const std::string& wanted) const {
   return wait_until([&] { return inventory() == wanted; });
+}
+
+void have_own_mounts() {
+  if (::unshare(CLONE_NEWNS) < 0) throw_errno("cannot have mounts of one's own");
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) {
+    throw_errno("cannot keep mounts to oneself");
+  }
+}
+
+std::string setting(const Namespace& where, const std::string& path) {
+  return where.run([&] { return own_setting(path); });
+}
+
+void set(const Namespace& where, const std::string& path, const std::string& value) {
+  where.run([&] { std::ofstream("/proc/sys/net/" + path) << value; });
+}
+
+void bind(const std::filesystem::path& what, const std::filesystem::path& where) {
+  if (::mount(what.c_str(), where.c_str(), nullptr, MS_BIND, nullptr) < 0) {
+    throw_errno("cannot mount on " + where.native());
+  }
+}
+
+void flush_firewall(const Namespace& where) {
+  nft::Nftables tables(where);
+  nft::Batch batch;
+  for (const nft::Table& each : tables.tables()) batch.remove(each);
+  tables.commit(batch);
 }
 
 Namespace namespace_of(const Sandbox& sandbox) {

@@ -21,6 +21,9 @@ namespace sbx::test {
 /// The shapes that a network of the host's has: what holds in one is to hold in the other.
 inline constexpr Network::Mode kModes[] = {Network::Mode::kRouted, Network::Mode::kBridge};
 
+/// Mounts of the calling thread's own, on which nobody else's depend.
+void have_own_mounts();
+
 class Hosts {
  public:
   Hosts();
@@ -52,7 +55,8 @@ class Hosts {
   [[nodiscard]] std::string say(const Network& network, const std::string& script) const;
   Output run(const Network& network, const std::string& script) const;
 
-  /// Runs `body` on the host, on a thread whose mounts are its own.
+  /// Runs `body` on the host, on a thread whose mounts are its own. What it throws reaches the
+  /// caller.
   template <typename F>
   auto with_own_mounts(F body) const {
     return host.run([&body] {
@@ -61,8 +65,14 @@ class Hosts {
     });
   }
 
-  /// Runs `argv` on the host: its output.
-  [[nodiscard]] std::string on_host(const std::vector<std::string>& argv) const;
+  /// The same, where that is in /etc/resolv.conf, and systemd-resolved has nothing to add.
+  template <typename F>
+  auto with_resolv_conf(const std::string& text, F body) const {
+    return with_own_mounts([&] {
+      show_resolv_conf(text);
+      return body();
+    });
+  }
 
   [[nodiscard]] const std::filesystem::path& directory() const { return directory_.path(); }
 
@@ -73,7 +83,7 @@ class Hosts {
   [[nodiscard]] bool comes_to(const std::string& inventory) const;
 
  private:
-  static void have_own_mounts();
+  void show_resolv_conf(const std::string& text) const;
 
   TempDir directory_;
 };
@@ -82,6 +92,9 @@ class Hosts {
 /// for it. One that the kernel does not have is empty, and stays so.
 std::string setting(const Namespace& where, const std::string& path);
 void set(const Namespace& where, const std::string& path, const std::string& value);
+
+/// Takes all tables of nf_tables out, as somebody does who flushes the host's firewall.
+void flush_firewall(const Namespace& where);
 
 /// Shows `what` in the place of `where`: among mounts of one's own.
 void bind(const std::filesystem::path& what, const std::filesystem::path& where);

@@ -2,15 +2,7 @@
 //
 // Who reaches whom, over both shapes and both families.
 #include <doctest/doctest.h>
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cstdio>
-#include <exception>
-#include <fstream>
-#include <sstream>
 #include <string>
 
 #include "network/hosts.hpp"
@@ -32,45 +24,23 @@ using enum sbx::Network::Mode;
 namespace {
 
 /// A service inside a sandbox, by a program that everybody has.
-constexpr const char* kServe =
-    "exec perl -MSocket -e '"
-    "for my $f (AF_INET, AF_INET6) { socket(my $s, $f, SOCK_STREAM, 0) or die; push @s, $s;"
-    " setsockopt($s, SOL_SOCKET, SO_REUSEADDR, 1);"
-    " setsockopt($s, 41, 26, 1) if $f == AF_INET6;"
-    " bind($s, $f == AF_INET ? sockaddr_in(6379, INADDR_ANY) : sockaddr_in6(6379, \"\\0\" x 16)) "
-    "or "
-    "die;"
-    " listen($s, 64); } $| = 1; print \"up\\n\"; sleep'";
+constexpr const char* kServe = R"(exec perl -MSocket -e '
+  for my $family (AF_INET, AF_INET6) {
+    socket(my $socket, $family, SOCK_STREAM, 0) or die;
+    setsockopt($socket, SOL_SOCKET, SO_REUSEADDR, 1);
+    setsockopt($socket, 41, 26, 1) if $family == AF_INET6;  # IPV6_V6ONLY
+    bind($socket, $family == AF_INET ? sockaddr_in(6379, INADDR_ANY)
+                                     : sockaddr_in6(6379, "\0" x 16)) or die;
+    listen($socket, 64);
+    push @sockets, $socket;
+  }
+  sleep')";
 
 /// Runs `script` as Hosts::say() does, on a host whose resolv.conf is that.
 std::string say_with_servers(const Hosts& hosts, const std::string& resolv_conf,
                              const Network& network, const std::string& script) {
-  const auto conf = hosts.directory() / "resolv.conf";
-  const auto said = hosts.directory() / "said";
-  std::ofstream(conf) << resolv_conf;
-  const auto cover = [](const char* by, const char* path) {
-    return ::access(path, F_OK) < 0 || ::mount(by, path, nullptr, MS_BIND, nullptr) == 0;
-  };
-  const pid_t child = ::fork();
-  if (child == 0) {
-    bool good = ::unshare(CLONE_NEWNS) == 0 &&
-                ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-                cover(conf.c_str(), "/etc/resolv.conf") &&
-                cover("/dev/null", "/run/systemd/resolve/resolv.conf");
-    try {
-      if (good) std::ofstream(said) << hosts.say(network, script);
-    } catch (const std::exception& error) {
-      std::fprintf(stderr, "%s\n", error.what());
-      good = false;
-    }
-    ::_exit(good ? 0 : 1);
-  }
-  int status = -1;
-  ::waitpid(child, &status, 0);
-  CHECK(status == 0);
-  std::ostringstream text;
-  text << std::ifstream(said).rdbuf();
-  return text.str();
+  return hosts.with_resolv_conf(resolv_conf,
+                                [&] { return sbx::run(Hosts::spec(network, script)).out; });
 }
 
 }  // namespace
