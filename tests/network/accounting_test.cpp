@@ -116,8 +116,8 @@ TEST_CASE("questions and answers are counted, in both directions and both famili
         CHECK(hears.wait_for(question));
         const bool v4 = caller == &caller4;
         const Bytes answer = number + "!!!";
-        inside.send(v4 ? udp(inside.ipv4(), "198.51.100.1", port_of(*caller), answer, {}, 80)
-                       : udp(inside.ipv6(), "2001:db8::1", port_of(*caller), answer, {}, 80));
+        inside.send(v4 ? udp(inside.ipv4(), Hosts::kRouter4, port_of(*caller), answer, {}, 80)
+                       : udp(inside.ipv6(), Hosts::kRouter6, port_of(*caller), answer, {}, 80));
         CHECK(internet.wait_for(answer));
       }
     }

@@ -191,7 +191,8 @@ TEST_CASE("a tenant's ICMP tells nobody anything about connections of others") {
     CHECK(::send(client6.get(), "query", 5, 0) == 5);
 
     const Bytes nothing(4, '\0');
-    const Bytes of_host = udp("10.9.8.1", Hosts::kInner4, 5432, "query", {}, port_of(client));
+    const Bytes of_host =
+        udp(Hosts::kHostInner4, Hosts::kInner4, 5432, "query", {}, port_of(client));
     const Bytes of_victim = udp(field.victim.ipv4(), Hosts::kInternet4, 9, "forged", {}, 4321);
     for (const auto& kind : {std::pair<int, int>{3, 3}, {3, 4}, {5, 1}, {11, 0}, {12, 0}}) {
       const auto lie = [&](const std::string& to, const Bytes& about) {
@@ -199,15 +200,17 @@ TEST_CASE("a tenant's ICMP tells nobody anything about connections of others") {
         attacker.send(icmp(attacker.ipv4(), to, static_cast<std::uint8_t>(kind.first),
                            static_cast<std::uint8_t>(kind.second), gateway + about));
       };
-      lie("10.9.8.1", of_host);
+      lie(Hosts::kHostInner4, of_host);
       lie(field.victim.ipv4(), of_victim);
       lie(Hosts::kInternet4, udp(Hosts::kInternet4, Hosts::kHost4, 4321, "forged", {}, 9));
       lie(Hosts::kInternet4, udp(Hosts::kInternet4, field.victim.ipv4(), 4321, "forged", {}, 9));
       lie(Hosts::kHost4, udp(Hosts::kHost4, Hosts::kInternet4, 9, "forged", {}, 4321));
     }
-    const Bytes of_host6 = udp("fd99::1", Hosts::kInner6, 5432, "query", {}, port_of(client6));
+    const Bytes of_host6 =
+        udp(Hosts::kHostInner6, Hosts::kInner6, 5432, "query", {}, port_of(client6));
     for (const auto& kind : {std::pair<std::uint8_t, std::uint8_t>{1, 4}, {1, 0}, {3, 0}, {4, 0}}) {
-      attacker.send(icmp(attacker.ipv6(), "fd99::1", kind.first, kind.second, nothing + of_host6));
+      attacker.send(
+          icmp(attacker.ipv6(), Hosts::kHostInner6, kind.first, kind.second, nothing + of_host6));
     }
     field.settle();
 
@@ -223,7 +226,7 @@ TEST_CASE("a tenant's ICMP tells nobody anything about connections of others") {
     }
     // And of those that it has begun: nobody waits for the answer any more.
     for (const auto& [host, router] :
-         {std::pair{Hosts::kHost4, "198.51.100.1"}, {Hosts::kHost6, "2001:db8::1"}}) {
+         {std::pair{Hosts::kHost4, Hosts::kRouter4}, {Hosts::kHost6, Hosts::kRouter6}}) {
       const std::string& from = is_ipv4(host) ? attacker.ipv4() : attacker.ipv6();
       const UniqueFd server = connected(field.hosts.internet, host, 4444, SOCK_DGRAM);
       attacker.send(udp(from, router, port_of(server), "question", {}, 4444));
@@ -241,9 +244,8 @@ TEST_CASE("parts of connections that never were go nowhere") {
     CAPTURE(mode);
     Battlefield field(mode);
     const Attacker& attacker = field.attacker;
-    for (const std::string& to :
-         {std::string(Hosts::kInner4), field.victim.ipv4(), std::string("10.9.8.1"),
-          std::string(Hosts::kInner6), field.victim.ipv6(), std::string(Hosts::kHost6)}) {
+    for (const std::string& to : Addresses{Hosts::kInner4, field.victim.ipv4(), Hosts::kHostInner4,
+                                           Hosts::kInner6, field.victim.ipv6(), Hosts::kHost6}) {
       const std::string& from = is_ipv4(to) ? attacker.ipv4() : attacker.ipv6();
       for (const int flags : {0, kAck, kReset, kReset | kAck, kSyn | kAck, kFin | kAck, 0x3f}) {
         attacker.send(tcp(from, to, 4000, 5432, flags, "forged"));
@@ -271,8 +273,8 @@ TEST_CASE("who comes after has none of the connections of who was there before")
     Network network = hosts.network(mode, "attacker");
     network.allow = {Destination::parse(Hosts::kInner4), Destination::parse(Hosts::kInner6)};
     network.publish = {PublishedPort::parse("7777:7777/udp")};
-    const UniqueFd caller = connected(hosts.inner, "10.9.8.1", 7777, SOCK_DGRAM);
-    const UniqueFd caller6 = connected(hosts.inner, "fd99::1", 7777, SOCK_DGRAM);
+    const UniqueFd caller = connected(hosts.inner, Hosts::kHostInner4, 7777, SOCK_DGRAM);
+    const UniqueFd caller6 = connected(hosts.inner, Hosts::kHostInner6, 7777, SOCK_DGRAM);
     // Of an echo, which is answered: that makes it a connection.
     const auto talk = [](const Attacker& who, const Bytes& text) {
       const Bytes about = Bytes("\7\7\0\1", 4) + text;

@@ -22,8 +22,8 @@ using namespace sbx::test;
 namespace {
 
 /// Every address that the host has.
-const std::vector<std::string> kHostAddresses = {Hosts::kHost4, "10.9.8.1", kGateway4,
-                                                 Hosts::kHost6, "fd99::1",  kGateway6};
+const Addresses kHostAddresses = {Hosts::kHost4, Hosts::kHostInner4, kGateway4,
+                                  Hosts::kHost6, Hosts::kHostInner6, kGateway6};
 
 }  // namespace
 
@@ -109,8 +109,8 @@ TEST_CASE("what is made inside the tenant's namespace leads nowhere else") {
     const Attacker& attacker = field.attacker;
     const std::string victim4 = field.victim.ipv4();
     const auto try_all = [&] {
-      for (const std::string& to : {std::string(Hosts::kInner4), victim4, std::string("10.9.8.1"),
-                                    std::string(Hosts::kInner6), field.victim.ipv6()}) {
+      for (const std::string& to : Addresses{Hosts::kInner4, victim4, Hosts::kHostInner4,
+                                             Hosts::kInner6, field.victim.ipv6()}) {
         try {
           say(attacker.where(), to, 9, "forged");
         } catch (const std::system_error&) {
@@ -131,7 +131,7 @@ TEST_CASE("what is made inside the tenant's namespace leads nowhere else") {
       run_ip(attacker.where(),
              make + " && ip route add 10.9.8.0/24 dev t0; ip link del t0 || true");
     }
-    for (const std::string& outer : {std::string(kGateway4), std::string(Hosts::kHost4), victim4}) {
+    for (const std::string& outer : Addresses{kGateway4, Hosts::kHost4, victim4}) {
       const Bytes packet = udp(attacker.ipv4(), Hosts::kInner4, 9, "forged");
       const Bytes packet6 = udp(attacker.ipv6(), Hosts::kInner6, 9, "forged");
       attacker.send(ip(attacker.ipv4(), outer, IPPROTO_IPIP, packet));
@@ -221,8 +221,8 @@ TEST_CASE("what the kernel keeps no track of goes nowhere") {
     Battlefield field(mode);
     const Attacker& attacker = field.attacker;
     for (const int type : {130, 131, 132, 133, 134, 135, 136, 137, 143}) {
-      for (const std::string& to : {std::string(Hosts::kInternet6), std::string(Hosts::kHost6),
-                                    std::string(Hosts::kInner6), field.victim.ipv6()}) {
+      for (const std::string& to :
+           Addresses{Hosts::kInternet6, Hosts::kHost6, Hosts::kInner6, field.victim.ipv6()}) {
         attacker.send(
             icmp(attacker.ipv6(), to, static_cast<std::uint8_t>(type), 0, "\1\1\1\1forged"));
       }

@@ -67,14 +67,14 @@ Hosts::Hosts()
   add(uplink, {"198.51.100.2/24", "2001:db8::2/64"});
   Link world = on_internet.open("world");
   add(world, {"198.51.100.1/24", "2001:db8::1/64"});
-  add_default_routes(uplink, "198.51.100.1", "2001:db8::1");
+  add_default_routes(uplink, kRouter4, kRouter6);
 
   Link beside = on_host.create({.name = "inner0", .peer_name = "eth0", .peer_namespace = &inner});
   beside.release();
   add(beside, {"10.9.8.1/24", "fd99::1/64"});
   Link inner_link = on_inner.open("eth0");
   add(inner_link, {"10.9.8.7/24", "fd99::7/64"});
-  add_default_routes(inner_link, "10.9.8.1", "fd99::1");
+  add_default_routes(inner_link, kHostInner4, kHostInner6);
   set(host, "ipv4/ip_forward", "0");
   // Else the kernel may take a second to notice that both ends of a pair are up.
   for (const Link* link : {&uplink, &world, &beside, &inner_link}) {

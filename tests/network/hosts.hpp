@@ -18,6 +18,9 @@
 
 namespace sbx::test {
 
+/// Of IP, as texts.
+using Addresses = std::vector<std::string>;
+
 /// The shapes that a network of the host's has: what holds in one is to hold in the other.
 inline constexpr Network::Mode kModes[] = {Network::Mode::kRouted, Network::Mode::kBridge};
 
@@ -35,6 +38,11 @@ class Hosts {
   static constexpr const char* kInternet6 = "2001:db8:80::80";
   static constexpr const char* kInner4 = "10.9.8.7";
   static constexpr const char* kInner6 = "fd99::7";
+  // The host's on the inner network, and the router's beside the host.
+  static constexpr const char* kHostInner4 = "10.9.8.1";
+  static constexpr const char* kHostInner6 = "fd99::1";
+  static constexpr const char* kRouter4 = "198.51.100.1";
+  static constexpr const char* kRouter6 = "2001:db8::1";
 
   Namespace host;
   Namespace internet;

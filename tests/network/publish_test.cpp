@@ -54,9 +54,9 @@ TEST_CASE("a published port is reached from outside and from the host, over both
     const Service service(sandbox);
 
     CHECK(can_connect(hosts.internet, Hosts::kHost4, 8080));
-    CHECK(service.v4.wait_for_visitor() == "198.51.100.1");
+    CHECK(service.v4.wait_for_visitor() == Hosts::kRouter4);
     CHECK(can_connect(hosts.internet, Hosts::kHost6, 8080));
-    CHECK(service.v6.wait_for_visitor() == "2001:db8::1");
+    CHECK(service.v6.wait_for_visitor() == Hosts::kRouter6);
     CHECK(can_connect(hosts.host, Hosts::kHost4, 8080));
     CHECK(can_connect(hosts.host, "127.0.0.1", 8080));
     CHECK(can_connect(hosts.host, Hosts::kHost6, 8080));
