@@ -14,6 +14,7 @@ using sbx::IpFamily;
 using sbx::Network;
 using sbx::Sandbox;
 using sbx::test::address_of;
+using sbx::test::can_connect;
 using sbx::test::Hosts;
 using sbx::test::kModes;
 using sbx::test::Listener;
@@ -70,7 +71,10 @@ TEST_CASE("private addresses, the host and the provider's network are out of rea
   const Listener inner4(hosts.inner, Hosts::kInner4, 5432);
   const Listener inner6(hosts.inner, Hosts::kInner6, 5432);
   const Listener host4(hosts.host, "0.0.0.0", 22);
-  const Listener metadata(hosts.internet, Hosts::kInternet4, 80);
+  sbx::Rtnetlink on_internet(hosts.internet);
+  on_internet.open("lo").add_address(sbx::IpPrefix::parse("169.254.169.254"));
+  const Listener metadata(hosts.internet, "169.254.169.254", 80);
+  REQUIRE(can_connect(hosts.host, "169.254.169.254", 80));
 
   for (const auto mode : kModes) {
     CAPTURE(mode);
