@@ -169,17 +169,17 @@ void set(const Namespace& where, const std::string& path, const std::string& val
   where.run([&] { std::ofstream("/proc/sys/net/" + path) << value; });
 }
 
-void bind(const std::filesystem::path& what, const std::filesystem::path& where) {
-  if (::mount(what.c_str(), where.c_str(), nullptr, MS_BIND, nullptr) < 0) {
-    throw_errno("cannot mount on " + where.native());
-  }
-}
-
 void flush_firewall(const Namespace& where) {
   nft::Nftables tables(where);
   nft::Batch batch;
   for (const nft::Table& each : tables.tables()) batch.remove(each);
   tables.commit(batch);
+}
+
+void bind(const std::filesystem::path& what, const std::filesystem::path& where) {
+  if (::mount(what.c_str(), where.c_str(), nullptr, MS_BIND, nullptr) < 0) {
+    throw_errno("cannot mount on " + where.native());
+  }
 }
 
 Namespace namespace_of(const Sandbox& sandbox) {

@@ -27,6 +27,7 @@ inline constexpr Network::Mode kModes[] = {Network::Mode::kRouted, Network::Mode
 /// Mounts of the calling thread's own, on which nobody else's depend.
 void have_own_mounts();
 
+/// Made anew for a test, with ways from each to the others.
 class Hosts {
  public:
   Hosts();
@@ -84,7 +85,8 @@ class Hosts {
 
   [[nodiscard]] const std::filesystem::path& directory() const { return directory_.path(); }
 
-  /// What there is on the host, in words: links, addresses, routes, neighbours, tables, settings.
+  /// What there is on the host, in words: links, addresses, routes, tables, settings, the
+  /// book of sandboxes.
   [[nodiscard]] std::string inventory() const;
 
   /// Waits until inventory() is that: links go a moment after the namespace that they lead to.
