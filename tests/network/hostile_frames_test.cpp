@@ -15,6 +15,7 @@ using sbx::IpAddress;
 using sbx::MacAddress;
 using sbx::Network;
 using namespace sbx::test;
+using enum sbx::Network::Mode;
 
 namespace {
 

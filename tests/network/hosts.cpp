@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "sbx/nftables.hpp"
+#include "support/command.hpp"
 #include "support/process.hpp"
 #include "support/throw_errno.hpp"
 
@@ -122,6 +123,10 @@ void Hosts::show_resolv_conf(const std::string& text) const {
   std::ofstream(conf) << text;
   bind(conf, "/etc/resolv.conf");
   if (std::filesystem::exists(kUpstream)) bind("/dev/null", kUpstream);
+}
+
+std::string Hosts::on_host(const std::vector<std::string>& argv) const {
+  return host.run([&] { return test::run({.argv = argv}).out; });
 }
 
 std::string Hosts::inventory() const {

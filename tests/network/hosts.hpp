@@ -83,6 +83,9 @@ class Hosts {
     });
   }
 
+  /// Runs `argv` on the host: its output.
+  [[nodiscard]] std::string on_host(const std::vector<std::string>& argv) const;
+
   [[nodiscard]] const std::filesystem::path& directory() const { return directory_.path(); }
 
   /// What there is on the host, in words: links, addresses, routes, tables, settings, the

@@ -115,6 +115,13 @@ Bytes icmp(const std::string& from, const std::string& to, std::uint8_t type, st
             fields);
 }
 
+Bytes igmp_report(const std::string& from, const std::string& group) {
+  const Bytes start = {0x16, 0};
+  const Bytes end = address_bytes(group);
+  return ip(from, group, IPPROTO_IGMP, start + checksum(start + number16(0) + end) + end,
+            {.ttl = 1});
+}
+
 Bytes arp(std::uint16_t operation, const MacAddress& sender, const std::string& sender_ip,
           const MacAddress& target, const std::string& target_ip) {
   return number16(1) + number16(kTypeIpv4) + byte(6) + byte(4) + number16(operation) +

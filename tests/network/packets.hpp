@@ -42,6 +42,8 @@ Bytes tcp(const std::string& from, const std::string& to, std::uint16_t source_p
 /// ICMP, or ICMPv6 by the family: `rest` is what follows the checksum.
 Bytes icmp(const std::string& from, const std::string& to, std::uint8_t type, std::uint8_t code,
            const Bytes& rest, const IpFields& fields = {});
+/// That the sender listens to `group`, by the second version of IGMP.
+Bytes igmp_report(const std::string& from, const std::string& group);
 
 // What frames carry besides, and frames.
 Bytes arp(std::uint16_t operation, const MacAddress& sender, const std::string& sender_ip,
