@@ -140,7 +140,7 @@ bool is_running(const Namespace& network, const std::string& name) {
 /// The time that `size` bytes take through TCP from the one namespace to the other.
 std::chrono::duration<double> time_to_send(const Namespace& from, const Namespace& to,
                                            const std::string& address, std::size_t size) {
-  const sbx::test::SocketAddress there(ip(address), 4243);
+  const sbx::test::SocketAddress there(address, 4243);
   const auto stream = [] {
     return sbx::UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   };

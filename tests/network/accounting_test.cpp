@@ -15,19 +15,17 @@
 #include "sbx/nftables.hpp"
 #include "support/require.hpp"
 
-using sbx::Namespace;
 using sbx::Network;
 using sbx::NetworkUsage;
 using sbx::Output;
 using sbx::PublishedPort;
 using sbx::Sandbox;
 using sbx::UniqueFd;
-using namespace sbx::test;  // of frames alone
+using namespace sbx::test;
 using enum sbx::Network::Mode;
 
 namespace {
 
-constexpr Network::Mode kModes[] = {kRouted, kBridge};
 constexpr std::uint64_t kIp4 = 28;  // the headers of IPv4 and UDP
 constexpr std::uint64_t kIp6 = 48;
 
@@ -47,7 +45,7 @@ TEST_CASE("each datagram is counted, with its header, in its family") {
   const Listener v6(hosts.internet, Hosts::kInternet6, 53, Transport::kUdp);
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     const Output output =
         hosts.run(hosts.network(mode), send_datagrams(Hosts::kInternet4, 53, 10, 100) +
                                            send_datagrams(Hosts::kInternet6, 53, 20, 50));
@@ -71,10 +69,10 @@ TEST_CASE("what comes to published ports is counted apart") {
   Network network = hosts.network();
   network.publish = {PublishedPort::parse("8080:80")};
   Sandbox sandbox = hosts.start(network, "sleep 1d");
-  const Listener inside(Namespace::of(sandbox.pid(), sbx::NamespaceKind::kNet), "0.0.0.0", 80);
+  const Listener inside(namespace_of(sandbox), "0.0.0.0", 80);
 
-  CHECK(sbx::test::can_connect(hosts.internet, Hosts::kHost4, 8080));
-  CHECK(sbx::test::can_connect(hosts.host, "127.0.0.1", 8080));
+  CHECK(can_connect(hosts.internet, Hosts::kHost4, 8080));
+  CHECK(can_connect(hosts.host, "127.0.0.1", 8080));
   sandbox.kill();
   const auto report = sandbox.wait();
 
@@ -91,7 +89,7 @@ TEST_CASE("questions and answers are counted, in both directions and both famili
   constexpr std::uint64_t kIcmp = 8;  // its header
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     const Hosts hosts;
     Network network = hosts.network(mode);
     network.publish = {PublishedPort::parse("7777:80/udp")};
@@ -118,8 +116,8 @@ TEST_CASE("questions and answers are counted, in both directions and both famili
         CHECK(hears.wait_for(question));
         const bool v4 = caller == &caller4;
         const Bytes answer = number + "!!!";
-        inside.send(v4 ? udp(inside.ipv4(), "198.51.100.1", port_of(*caller), answer, {}, 80)
-                       : udp(inside.ipv6(), "2001:db8::1", port_of(*caller), answer, {}, 80));
+        inside.send(v4 ? udp(inside.ipv4(), Hosts::kRouter4, port_of(*caller), answer, {}, 80)
+                       : udp(inside.ipv6(), Hosts::kRouter6, port_of(*caller), answer, {}, 80));
         CHECK(internet.wait_for(answer));
       }
     }
@@ -148,7 +146,7 @@ TEST_CASE("a packet between two sandboxes is counted for both") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     show_no_frames_to_ip(field.hosts.host);
     // Or their kernels would answer, too: that nobody listens.

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "network/attacker.hpp"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <netinet/in.h>
@@ -10,176 +8,42 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <fstream>
 #include <stdexcept>
-#include <system_error>
-#include <utility>
 
 #include "network/hosts.hpp"
 #include "sbx/link.hpp"
 #include "support/command.hpp"
+#include "support/socket_address.hpp"
+#include "support/throw_errno.hpp"
 
 namespace sbx::test {
 namespace {
 
-constexpr int kPatience = 5000;         // milliseconds
-constexpr int kConnectPatience = 1500;  // more than the second after which a SYN is sent again
-
-[[noreturn]] void fail(const char* what) {
-  throw std::system_error(errno, std::system_category(), what);
-}
-
-Bytes number16(std::size_t value) {
-  return {static_cast<char>(value >> 8 & 0xff), static_cast<char>(value & 0xff)};
-}
-
-Bytes number32(std::size_t value) { return number16(value >> 16) + number16(value & 0xffff); }
-
-Bytes byte(std::uint8_t value) { return {static_cast<char>(value)}; }
-
-Bytes checksum(const Bytes& bytes) {
-  std::uint32_t sum = 0;
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    const auto value = static_cast<std::uint8_t>(bytes[i]);
-    sum += i % 2 == 0 ? std::uint32_t{value} << 8 : value;
-  }
-  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-  return number16(~sum & 0xffff);
-}
-
-bool is_ipv4(const std::string& address) { return address.find(':') == std::string::npos; }
-
-/// What a checksum of the transport layer covers besides it.
-Bytes pseudo_header(const std::string& from, const std::string& to, std::uint8_t protocol,
-                    std::size_t size) {
-  const Bytes addresses = address_bytes(from) + address_bytes(to);
-  if (is_ipv4(from)) return addresses + byte(0) + byte(protocol) + number16(size);
-  return addresses + number32(size) + Bytes(3, '\0') + byte(protocol);
-}
-
-Bytes ipv4(const std::string& from, const std::string& to, std::uint8_t protocol,
-           const Bytes& payload, const IpFields& fields) {
-  const std::size_t header = 20 + fields.options.size();
-  const Bytes start = byte(static_cast<std::uint8_t>(0x40 + header / 4)) + byte(0) +
-                      number16(header + payload.size()) + number16(fields.id) +
-                      number16((fields.more_fragments ? 0x2000U : 0U) + fields.offset / 8U) +
-                      byte(fields.ttl) + byte(protocol);
-  const Bytes end = address_bytes(from) + address_bytes(to) + fields.options;
-  return start + checksum(start + number16(0) + end) + end + payload;
-}
-
-Bytes ipv6(const std::string& from, const std::string& to, std::uint8_t protocol,
-           const Bytes& payload, const IpFields& fields) {
-  Bytes extension;
-  if (fields.fragment6 || fields.more_fragments || fields.offset != 0) {
-    extension = byte(protocol) + byte(0) +
-                number16(fields.offset | (fields.more_fragments ? 1U : 0U)) + number32(fields.id);
-    protocol = IPPROTO_FRAGMENT;
-  }
-  return number32(0x60000000) + number16(extension.size() + payload.size()) + byte(protocol) +
-         byte(fields.ttl) + address_bytes(from) + address_bytes(to) + extension + payload;
-}
-
-struct Name {
-  Name(const std::string& address, std::uint16_t port) {
-    auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
-    auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
-    if (::inet_pton(AF_INET, address.c_str(), &v4->sin_addr) == 1) {
-      v4->sin_family = AF_INET;
-      v4->sin_port = htons(port);
-    } else if (::inet_pton(AF_INET6, address.c_str(), &v6->sin6_addr) == 1) {
-      v6->sin6_family = AF_INET6;
-      v6->sin6_port = htons(port);
-    }
-  }
-  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
-
-  sockaddr_storage storage{};
-  socklen_t size = sizeof(sockaddr_storage);
-};
+constexpr int kPatience = 5000;  // milliseconds
 
 UniqueFd packet_socket(int protocol) {
   UniqueFd fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(protocol)));
-  if (!fd) fail("cannot make a packet socket");
+  if (!fd) throw_errno("cannot make a packet socket");
   return fd;
 }
 
-}  // namespace
-
-Bytes address_bytes(const std::string& address) {
-  const auto bytes = IpAddress::parse(address);
-  const auto span = bytes.bytes();
-  return {reinterpret_cast<const char*>(span.data()), span.size()};
+Network attackers(const Hosts& hosts, Network::Mode mode, const Network& like) {
+  Network network = hosts.network(mode, "attacker");
+  network.connections_max = like.connections_max;
+  network.allow = like.allow;
+  return network;
 }
 
-Bytes mac_bytes(const MacAddress& mac) {
-  return {reinterpret_cast<const char*>(mac.bytes.data()), mac.bytes.size()};
-}
-
-Bytes ip(const std::string& from, const std::string& to, std::uint8_t protocol,
-         const Bytes& payload, const IpFields& fields) {
-  return is_ipv4(from) ? ipv4(from, to, protocol, payload, fields)
-                       : ipv6(from, to, protocol, payload, fields);
-}
-
-namespace {
-
-Bytes udp_from(const std::string& from, const std::string& to, std::uint16_t source_port,
-               std::uint16_t port, const Bytes& text) {
-  const std::size_t size = 8 + text.size();
-  const Bytes start = number16(source_port) + number16(port) + number16(size);
-  return start + checksum(pseudo_header(from, to, IPPROTO_UDP, size) + start + number16(0) + text) +
-         text;
+Network victims(const Hosts& hosts, Network::Mode mode) {
+  Network network = hosts.network(mode, "victim");
+  network.publish = {PublishedPort::parse("7777:7777/udp"), PublishedPort::parse("7777:7777")};
+  return network;
 }
 
 }  // namespace
-
-Bytes udp_segment(const std::string& from, const std::string& to, std::uint16_t port,
-                  const Bytes& text) {
-  return udp_from(from, to, 4000, port, text);
-}
-
-Bytes udp(const std::string& from, const std::string& to, std::uint16_t port, const Bytes& text,
-          const IpFields& fields, std::uint16_t source_port) {
-  return ip(from, to, IPPROTO_UDP, udp_from(from, to, source_port, port, text), fields);
-}
-
-Bytes tcp(const std::string& from, const std::string& to, std::uint16_t source_port,
-          std::uint16_t port, int flags, const Bytes& text) {
-  const Bytes start = number16(source_port) + number16(port) + number32(1) + number32(1) +
-                      byte(0x50) + byte(static_cast<std::uint8_t>(flags)) + number16(1024);
-  const Bytes end = number16(0) + text;
-  const Bytes sum =
-      checksum(pseudo_header(from, to, IPPROTO_TCP, 20 + text.size()) + start + number16(0) + end);
-  return ip(from, to, IPPROTO_TCP, start + sum + end);
-}
-
-Bytes icmp(const std::string& from, const std::string& to, std::uint8_t type, std::uint8_t code,
-           const Bytes& rest, const IpFields& fields) {
-  const std::uint8_t protocol = is_ipv4(from) ? 1 : 58;
-  const Bytes covered =
-      is_ipv4(from) ? Bytes() : pseudo_header(from, to, protocol, 4 + rest.size());
-  const Bytes start = byte(type) + byte(code);
-  return ip(from, to, protocol, start + checksum(covered + start + number16(0) + rest) + rest,
-            fields);
-}
-
-Bytes igmp_report(const std::string& from, const std::string& group) {
-  const Bytes start = {0x16, 0};
-  const Bytes end = address_bytes(group);
-  return ip(from, group, IPPROTO_IGMP, start + checksum(start + number16(0) + end) + end,
-            {.ttl = 1});
-}
-
-Bytes arp(std::uint16_t operation, const MacAddress& sender, const std::string& sender_ip,
-          const MacAddress& target, const std::string& target_ip) {
-  return number16(1) + number16(kTypeIpv4) + byte(6) + byte(4) + number16(operation) +
-         mac_bytes(sender) + address_bytes(sender_ip) + mac_bytes(target) +
-         address_bytes(target_ip);
-}
 
 Attacker::Attacker(const Sandbox& sandbox)
-    : where_(Namespace::of(sandbox.pid(), NamespaceKind::kNet)),
+    : where_(namespace_of(sandbox)),
       ipv4_(address_of(sandbox, IpFamily::kIpv4)),
       ipv6_(address_of(sandbox, IpFamily::kIpv6)) {
   where_.run([this] {
@@ -197,13 +61,13 @@ void Attacker::send(const Bytes& packet, const MacAddress& from, const MacAddres
 
 void Attacker::send_frame(std::uint16_t type, const Bytes& payload, const MacAddress& from,
                           const MacAddress& to) const {
-  const Bytes frame = mac_bytes(to) + mac_bytes(from) + number16(type) + payload;
+  const Bytes bytes = frame(from, to, type, payload);
   sockaddr_ll out{};
   out.sll_family = AF_PACKET;
   out.sll_ifindex = index_;
-  if (::sendto(socket_.get(), frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&out),
+  if (::sendto(socket_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&out),
                sizeof out) < 0) {
-    fail("cannot send a frame");
+    throw_errno("cannot send a frame");
   }
 }
 
@@ -217,12 +81,13 @@ Tap::Tap(const Namespace& where)
 
 Tap::Tap(const Namespace& where, const std::string& address, std::uint16_t port)
     : socket_(where.run([&] {
-        const bool v4 = is_ipv4(address);
-        UniqueFd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        const SocketAddress name(address, port);
+        UniqueFd fd(::socket(name.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
         const int on = 1;
-        if (!v4) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-        Name name(address, port);
-        if (::bind(fd.get(), name.get(), name.size) < 0) fail("cannot bind");
+        if (name.family() == AF_INET6) {
+          ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+        }
+        if (::bind(fd.get(), name.get(), name.size) < 0) throw_errno("cannot bind to " + address);
         return fd;
       })) {}
 
@@ -245,73 +110,22 @@ int Tap::heard(const std::string& text) const {
   }));
 }
 
-void say(const Namespace& where, const std::string& address, std::uint16_t port,
-         const std::string& text) {
-  const UniqueFd fd = connected(where, address, port, SOCK_DGRAM);
-  if (!fd || ::send(fd.get(), text.data(), text.size(), 0) < 0) fail("cannot send a datagram");
-}
-
-UniqueFd connected(const Namespace& where, const std::string& address, std::uint16_t port,
-                   int type) {
-  Name name(address, port);
-  UniqueFd fd = where.run([&] {
-    return UniqueFd(::socket(name.storage.ss_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  });
-  // Ended by a reset, which the tracking of connections takes for an end at once.
-  const linger at_once{.l_onoff = 1, .l_linger = 0};
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-  if (::connect(fd.get(), name.get(), name.size) == 0) return fd;
-  if (errno != EINPROGRESS) return {};
-  pollfd wanted{.fd = fd.get(), .events = POLLOUT, .revents = 0};
-  int error = 0;
-  socklen_t size = sizeof error;
-  const bool done = ::poll(&wanted, 1, kConnectPatience) == 1 &&
-                    ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
-  return done ? std::move(fd) : UniqueFd();
-}
-
-std::uint16_t port_of(const UniqueFd& socket) {
-  sockaddr_in6 name{};
-  socklen_t size = sizeof name;
-  ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&name), &size);
-  return ntohs(name.sin6_port);  // where that of an IPv4 address is
-}
-
-void run_ip(const Namespace& where, const std::string& arguments) {
+std::string run_ip(const Namespace& where, const std::string& arguments) {
   const Ended ended = where.run([&] {
     return run({.argv = {"/bin/sh", "-c", "ip " + arguments}});
   });
   if (ended.status != 0) throw std::runtime_error("ip " + arguments + ": " + ended.err);
+  return ended.out;
 }
-
-namespace {
-
-Network network_of(const Hosts& hosts, Network::Mode mode, const char* name, const Network& like) {
-  Network network = hosts.network(mode, name);
-  network.connections_max = like.connections_max;
-  network.allow = like.allow;
-  return network;
-}
-
-Network victims(const Hosts& hosts, Network::Mode mode) {
-  Network network = hosts.network(mode, "victim");
-  network.publish = {PublishedPort::parse("7777:7777/udp"), PublishedPort::parse("7777:7777")};
-  return network;
-}
-
-}  // namespace
 
 void show_no_frames_to_ip(const Namespace& where) {
-  where.run([] {
-    for (const char* family : {"iptables", "ip6tables"}) {
-      std::ofstream(std::string("/proc/sys/net/bridge/bridge-nf-call-") + family) << 0;
-    }
-  });
+  set(where, "bridge/bridge-nf-call-iptables", "0");
+  set(where, "bridge/bridge-nf-call-ip6tables", "0");
 }
 
 Battlefield::Battlefield(Network::Mode mode, const Network& like)
     : victim_box(hosts.start(victims(hosts, mode), "sleep 1d")),
-      attacker_box(hosts.start(network_of(hosts, mode, "attacker", like), "sleep 1d")),
+      attacker_box(hosts.start(attackers(hosts, mode, like), "sleep 1d")),
       victim(victim_box),
       attacker(attacker_box),
       internet(hosts.internet),
@@ -322,15 +136,18 @@ Battlefield::Battlefield(Network::Mode mode, const Network& like)
 
 void Battlefield::settle(const Attacker& by) {
   const std::string text = "settled-" + std::to_string(++settled_) + ";";
+  const auto await = [&text](Tap& tap, const std::string& place) {
+    if (!tap.wait_for(text)) throw std::runtime_error("nothing gets to " + place);
+  };
   // The same way as what was sent before, and on from where that may have come to.
   by.send(udp(by.ipv4(), Hosts::kInternet4, 9, text));
-  if (!internet.wait_for(text)) fail("nothing gets to the internet");
+  await(internet, "the internet");
   by.send(udp(by.ipv6(), Hosts::kInternet6, 9, text));
-  if (!internet.wait_for(text)) fail("nothing gets to the internet over IPv6");
+  await(internet, "the internet over IPv6");
   say(hosts.internet, Hosts::kHost4, kPublished, text);
-  if (!inside_victim.wait_for(text)) fail("nothing gets to the other sandbox");
+  await(inside_victim, "the other sandbox");
   say(hosts.host, Hosts::kInner4, 9, text);
-  if (!inner.wait_for(text)) fail("nothing gets to the inner network");
+  await(inner, "the inner network");
 }
 
 int Battlefield::heard(const std::string& text) const {
@@ -344,22 +161,18 @@ std::uint64_t Battlefield::forged() const {
 }
 
 std::string routing_of(const Namespace& where) {
-  return where.run([] {
-    std::string text;
-    for (const char* what :
-         {"-o address", "-4 route show table all", "-6 route show table all", "-4 neighbour",
-          "-6 neighbour", "-4 route show cache", "-6 route show cache"}) {
-      // Times, and how sure the kernel is, are not what this is about; nor that the other hosts
-      // look now and then whether this one is still there.
-      text += run({.argv = {"/bin/sh", "-c",
-                            std::string("ip ") + what +
-                                " | sed -E 's/(valid_lft|preferred_lft|used|expires) [^ ]*//g;"
-                                " s/ (REACHABLE|STALE|DELAY|PROBE)//; /^fe80.* dev (up0|inner0) "
-                                "lladdr/d' | sort"}})
-                  .out;
-    }
-    return text;
-  });
+  // Times, and how sure the kernel is, are not what this is about; nor that the other hosts look
+  // now and then whether this one is still there.
+  const std::string steady =
+      " | sed -E 's/(valid_lft|preferred_lft|used|expires) [^ ]*//g;"
+      " s/ (REACHABLE|STALE|DELAY|PROBE)//; /^fe80.* dev (up0|inner0) lladdr/d' | sort";
+  std::string text;
+  for (const char* what :
+       {"-o address", "-4 route show table all", "-6 route show table all", "-4 neighbour",
+        "-6 neighbour", "-4 route show cache", "-6 route show cache"}) {
+    text += run_ip(where, what + steady);
+  }
+  return text;
 }
 
 }  // namespace sbx::test

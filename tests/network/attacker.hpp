@@ -9,57 +9,18 @@
 #include <vector>
 
 #include "network/hosts.hpp"
+#include "network/packets.hpp"
 #include "sbx/fd.hpp"
-#include "sbx/ip_address.hpp"
 #include "sbx/namespace.hpp"
 #include "sbx/network.hpp"
 #include "sbx/sandbox.hpp"
 
 namespace sbx::test {
 
-using Bytes = std::string;  // as they are on the wire
-
-inline constexpr std::uint16_t kTypeIpv4 = 0x0800;
-inline constexpr std::uint16_t kTypeArp = 0x0806;
-inline constexpr std::uint16_t kTypeVlan = 0x8100;
-inline constexpr std::uint16_t kTypeIpv6 = 0x86dd;
-
 inline constexpr const char* kGateway4 = "10.213.0.1";
 inline constexpr const char* kGateway6 = "fd13::1";
 inline constexpr MacAddress kGatewayMac{{0x02, 0x73, 0x62, 0xff, 0xff, 0xff}};
 inline constexpr MacAddress kEveryone{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
-
-/// Parts of an IP header that one usually leaves to the kernel.
-struct IpFields {
-  std::uint8_t ttl = 64;     // or hop limit
-  std::uint16_t id = 1;      // of the datagram that a fragment belongs to
-  std::uint16_t offset = 0;  // of a fragment: bytes
-  bool more_fragments = false;
-  bool fragment6 = false;  // with a fragment header even where there is one fragment alone
-  Bytes options{};         // of IPv4: a multiple of 4 bytes
-};
-
-// Packets; the family is that of `from`.
-Bytes ip(const std::string& from, const std::string& to, std::uint8_t protocol,
-         const Bytes& payload, const IpFields& fields = {});
-Bytes udp(const std::string& from, const std::string& to, std::uint16_t port, const Bytes& text,
-          const IpFields& fields = {}, std::uint16_t source_port = 4000);
-Bytes tcp(const std::string& from, const std::string& to, std::uint16_t source_port,
-          std::uint16_t port, int flags, const Bytes& text = {});
-/// ICMP, or ICMPv6 by the family: `rest` is what follows the checksum.
-Bytes icmp(const std::string& from, const std::string& to, std::uint8_t type, std::uint8_t code,
-           const Bytes& rest, const IpFields& fields = {});
-/// That the sender listens to `group`, by the second version of IGMP.
-Bytes igmp_report(const std::string& from, const std::string& group);
-
-Bytes arp(std::uint16_t operation, const MacAddress& sender, const std::string& sender_ip,
-          const MacAddress& target, const std::string& target_ip);
-
-/// The UDP header and payload alone, as fragments carry them.
-Bytes udp_segment(const std::string& from, const std::string& to, std::uint16_t port,
-                  const Bytes& text);
-Bytes address_bytes(const std::string& address);
-Bytes mac_bytes(const MacAddress& mac);
 
 /// Who sends from inside a sandbox.
 class Attacker {
@@ -106,19 +67,8 @@ class Tap {
   std::vector<Bytes> frames_;
 };
 
-/// A datagram in the usual way, from an address of its own if one is named.
-void say(const Namespace& where, const std::string& address, std::uint16_t port,
-         const std::string& text);
-
-/// A socket that is connected; none when nobody answers.
-UniqueFd connected(const Namespace& where, const std::string& address, std::uint16_t port,
-                   int type);
-
-/// The socket's own.
-std::uint16_t port_of(const UniqueFd& socket);
-
-/// Runs ip(8) there, which must succeed.
-void run_ip(const Namespace& where, const std::string& arguments);
+/// Runs ip(8) there, by the shell, which must succeed: its output.
+std::string run_ip(const Namespace& where, const std::string& arguments);
 
 /// Lets no bridge there show its frames to IP's hooks (br_netfilter), where one sandbox does not
 /// reach the published ports of another on the same bridge.

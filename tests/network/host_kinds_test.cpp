@@ -6,7 +6,6 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -18,6 +17,7 @@
 #include "sbx/error.hpp"
 #include "support/child.hpp"
 #include "support/require.hpp"
+#include "support/throw_errno.hpp"
 
 using sbx::HostNetwork;
 using sbx::IpFamily;
@@ -30,35 +30,27 @@ using sbx::test::address_of;
 using sbx::test::bind;
 using sbx::test::can_connect;
 using sbx::test::Hosts;
+using sbx::test::kModes;
 using sbx::test::Listener;
+using sbx::test::namespace_of;
 using sbx::test::reach;
+using sbx::test::set;
+using sbx::test::setting;
+using sbx::test::throw_errno;
 using enum sbx::Network::Mode;
 
 namespace {
 
-constexpr Network::Mode kModes[] = {kRouted, kBridge};
-
-void set(const Namespace& where, const std::string& setting, const std::string& value) {
-  where.run([&] { std::ofstream("/proc/sys/net/" + setting) << value; });
-}
-
-std::string get(const Namespace& where, const std::string& setting) {
-  return where.run([&] {
-    std::string value;
-    std::ifstream("/proc/sys/net/" + setting) >> value;
-    return value;
-  });
-}
-
-/// Whether IPv4 works in both directions, in a sandbox that has nothing else.
+/// Whether IPv4 works in both directions, in a sandbox that has nothing else; and nothing is left.
 void check_ipv4_alone(const Hosts& hosts) {
+  const std::string before = hosts.inventory();
   const Listener internet(hosts.internet, Hosts::kInternet4, 80);
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Network network = hosts.network(mode, "alice");
     network.publish = {PublishedPort::parse("8080:80")};
     const Sandbox sandbox = hosts.start(network, "sleep 1d");
-    const Namespace inside = Namespace::of(sandbox.pid(), sbx::NamespaceKind::kNet);
+    const Namespace inside = namespace_of(sandbox);
     const Listener service(inside, "0.0.0.0", 80);
 
     CHECK(address_of(sandbox, IpFamily::kIpv6).empty());
@@ -69,6 +61,7 @@ void check_ipv4_alone(const Hosts& hosts) {
     CHECK(hosts.say(hosts.network(mode), "exec 2>&1; " + reach(Hosts::kInternet4, 80) +
                                              reach(Hosts::kInternet6, 80)) == "reached\nno\n");
   }
+  CHECK(hosts.comes_to(before));
 }
 
 }  // namespace
@@ -77,31 +70,25 @@ TEST_CASE("on a host without IPv6 a sandbox has IPv4 alone") {
   SBX_REQUIRE_ROOT();
   const Hosts hosts;
   set(hosts.host, "ipv6/conf/all/disable_ipv6", "1");
-  const std::string before = hosts.inventory();
 
   check_ipv4_alone(hosts);
-
-  CHECK(hosts.comes_to(before));
 }
 
 TEST_CASE("a host whose new links are without IPv6 is one without") {
   SBX_REQUIRE_ROOT();
   const Hosts hosts;
   set(hosts.host, "ipv6/conf/default/disable_ipv6", "1");
-  const std::string before = hosts.inventory();
 
   check_ipv4_alone(hosts);
-
-  CHECK(hosts.comes_to(before));
 }
 
 TEST_CASE("IPv6 may come and go while there are sandboxes") {
   SBX_REQUIRE_ROOT();
   const Hosts hosts;
-  if (get(hosts.host, "ipv6/conf/lo/disable_ipv6") != "0") SBX_SKIP("needs IPv6");
+  if (setting(hosts.host, "ipv6/conf/lo/disable_ipv6") != "0") SBX_SKIP("needs IPv6");
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     const Sandbox first = hosts.start(hosts.network(mode), "sleep 1d");
     set(hosts.host, "ipv6/conf/all/disable_ipv6", "1");
     const Sandbox second = hosts.start(hosts.network(mode), "sleep 1d");
@@ -117,16 +104,13 @@ TEST_CASE("IPv6 may come and go while there are sandboxes") {
 TEST_CASE("a sandbox whose namespace is without IPv6 has IPv4 alone") {
   SBX_REQUIRE_ROOT();
   const Hosts hosts;
-  if (get(hosts.host, "ipv6/conf/lo/disable_ipv6") != "1") {
+  if (setting(hosts.host, "ipv6/conf/lo/disable_ipv6") != "1") {
     SBX_SKIP("needs a kernel that was started with ipv6.disable_ipv6=1");
   }
   // As an operator has it who wants IPv6 nevertheless.
   set(hosts.host, "ipv6/conf/all/disable_ipv6", "0");
-  const std::string before = hosts.inventory();
 
   check_ipv4_alone(hosts);
-
-  CHECK(hosts.comes_to(before));
 }
 
 namespace {
@@ -137,7 +121,7 @@ namespace fs = std::filesystem;
 void mount_small(const fs::path& where, const std::string& options) {
   fs::create_directories(where);
   if (::mount("small", where.c_str(), "tmpfs", 0, options.c_str()) < 0) {
-    throw std::system_error(errno, std::system_category(), "cannot mount a tmpfs");
+    throw_errno("cannot mount a tmpfs");
   }
 }
 
@@ -145,14 +129,14 @@ void make_read_only(const fs::path& where) {
   const unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY;
   bind(where, where);
   if (::mount(nullptr, where.c_str(), nullptr, flags, nullptr) < 0) {
-    throw std::system_error(errno, std::system_category(), "cannot make a mount read-only");
+    throw_errno("cannot make a mount read-only");
   }
 }
 
 /// Of another user namespace, with all rights there.
 void become_root_elsewhere() {
   if (::unshare(CLONE_NEWUSER) < 0) {
-    throw std::system_error(errno, std::system_category(), "cannot have a user namespace");
+    throw_errno("cannot have a user namespace");
   }
   std::ofstream("/proc/self/setgroups") << "deny";
   std::ofstream("/proc/self/uid_map") << "0 0 1";
@@ -207,7 +191,7 @@ TEST_CASE("on a full disk a start makes nothing, or all that it takes back") {
   const Hosts hosts;
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     const Network network = hosts.network(mode, "alice");
     for (int pages = 1; pages <= 4; ++pages) {
       check_full_disk(hosts, network, "size=" + std::to_string(pages * ::getpagesize()));
@@ -224,7 +208,7 @@ TEST_CASE("directories and settings that cannot be written to are named, and not
   const std::string before = hosts.inventory();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     const Network network = hosts.network(mode);
     for (const char* name : {"run", "state"}) {
       const fs::path directory = hosts.directory() / name;

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -16,7 +15,6 @@
 #include "network/attacker.hpp"
 #include "network/hosts.hpp"
 #include "sbx/error.hpp"
-#include "sbx/nftables.hpp"
 #include "support/process.hpp"
 #include "support/require.hpp"
 
@@ -25,24 +23,10 @@ using sbx::IpPrefix;
 using sbx::Namespace;
 using sbx::Network;
 using sbx::Sandbox;
-using namespace sbx::test;  // of frames alone
+using namespace sbx::test;
 using enum sbx::Network::Mode;
 
 namespace {
-
-constexpr Network::Mode kModes[] = {kRouted, kBridge};
-
-void set(const Namespace& where, const std::string& setting, const std::string& value) {
-  where.run([&] { std::ofstream("/proc/sys/net/" + setting) << value; });
-}
-
-std::string get(const Namespace& where, const std::string& setting) {
-  return where.run([&] {
-    std::string value;
-    std::ifstream("/proc/sys/net/" + setting) >> value;
-    return value;
-  });
-}
 
 void route_through_host(const Hosts& hosts) {
   sbx::Rtnetlink on_internet(hosts.internet);
@@ -69,11 +53,11 @@ TEST_CASE("a host with sandboxes is no router between its other networks") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     route_through_host(field.hosts);
-    REQUIRE(get(field.hosts.host, "ipv4/ip_forward") == "1");
-    REQUIRE(get(field.hosts.host, "ipv6/conf/all/forwarding") == "1");
+    REQUIRE(setting(field.hosts.host, "ipv4/ip_forward") == "1");
+    REQUIRE(setting(field.hosts.host, "ipv6/conf/all/forwarding") == "1");
 
     say(field.hosts.internet, Hosts::kInner4, 9, "stray");
     say(field.hosts.internet, Hosts::kInner6, 9, "stray");
@@ -83,12 +67,7 @@ TEST_CASE("a host with sandboxes is no router between its other networks") {
 
     CHECK(field.heard("stray") == 0);
 
-    field.hosts.host.run([] {
-      sbx::nft::Nftables tables;
-      sbx::nft::Batch batch;
-      for (const auto& table : tables.tables()) batch.remove(table);
-      tables.commit(batch);
-    });
+    flush_firewall(field.hosts.host);
     const Sandbox next = field.hosts.start(field.hosts.network(mode), "sleep 1d");
     say(field.hosts.internet, Hosts::kInner4, 9, "stray");
     say(field.hosts.internet, Hosts::kInner6, 9, "stray");
@@ -118,18 +97,18 @@ TEST_CASE("settings that the kernel changes along with others are as before in t
 
   hosts.run(hosts.network(), "true");
 
-  CHECK(get(hosts.host, "ipv4/ip_forward") == "0");
-  CHECK(get(hosts.host, "ipv4/conf/all/accept_redirects") == "0");
-  CHECK(get(hosts.host, "ipv4/conf/inner0/forwarding") == "1");
-  CHECK(get(hosts.host, "ipv4/conf/up0/forwarding") == "0");
-  CHECK(get(hosts.host, "ipv6/conf/inner0/forwarding") == "1");
+  CHECK(setting(hosts.host, "ipv4/ip_forward") == "0");
+  CHECK(setting(hosts.host, "ipv4/conf/all/accept_redirects") == "0");
+  CHECK(setting(hosts.host, "ipv4/conf/inner0/forwarding") == "1");
+  CHECK(setting(hosts.host, "ipv4/conf/up0/forwarding") == "0");
+  CHECK(setting(hosts.host, "ipv6/conf/inner0/forwarding") == "1");
 }
 
 TEST_CASE("who keeps the namespace of an ended sandbox has no way to the host") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     const Hosts hosts;
     const std::string before = hosts.inventory();
     std::optional<Sandbox> sandbox = hosts.start(hosts.network(mode), "sleep 1d");
@@ -141,7 +120,7 @@ TEST_CASE("who keeps the namespace of an ended sandbox has no way to the host") 
     say(hosts.internet, Hosts::kHost4, 5300, "from outside");
     CHECK(service.wait_for("from outside"));
     CHECK(service.heard("forged") == 0);
-    CHECK(wait_until([&] { return hosts.inventory() == before; }));
+    CHECK(hosts.comes_to(before));
   }
 }
 
@@ -149,7 +128,7 @@ TEST_CASE("who keeps the namespace of an ended sandbox does not speak for who co
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     const Hosts hosts;
     const Sandbox other = hosts.start(hosts.network(mode), "sleep 1d");  // the walls stay
     Tap inner(hosts.inner);
@@ -179,7 +158,7 @@ TEST_CASE("who keeps the namespace of an ended sandbox is not in the way of the 
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     const Hosts hosts;
     const Listener internet(hosts.internet, Hosts::kInternet4, 80);
     const Sandbox other = hosts.start(hosts.network(mode), "sleep 1d");
@@ -210,7 +189,7 @@ TEST_CASE("an owner who is killed at any moment leaves nothing that is in the wa
 
     // The sandbox may need a moment to notice the end of its owner.
     CHECK(wait_until([&] { return reaches_internet(hosts, "alice"); }));
-    CHECK(wait_until([&] { return hosts.inventory() == before; }));
+    CHECK(hosts.comes_to(before));
   }
 }
 
@@ -249,5 +228,5 @@ TEST_CASE("thousands of connections do not stop the end of a sandbox") {
   CHECK(report.network->internet4.sent.packets == Network{}.connections_max);
   CHECK(report.network->internet6.sent.packets == Network{}.connections_max);
   CHECK(hosts.inventory() == before);
-  CHECK(get(hosts.host, "netfilter/nf_conntrack_count") == "0");
+  CHECK(setting(hosts.host, "netfilter/nf_conntrack_count") == "0");
 }

@@ -1,73 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "network/hosts.hpp"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 
-#include <cstring>
 #include <fstream>
-#include <iterator>
-#include <system_error>
 
 #include "sbx/nftables.hpp"
 #include "support/command.hpp"
 #include "support/process.hpp"
+#include "support/throw_errno.hpp"
 
 namespace sbx::test {
 namespace {
 
-constexpr int kPatience = 5000;  // milliseconds
-
-[[noreturn]] void fail(const std::string& what) {
-  throw std::system_error(errno, std::system_category(), what);
-}
-
-struct SocketAddress {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof(sockaddr_storage);
-
-  SocketAddress() = default;
-  SocketAddress(const std::string& address, std::uint16_t port) {
-    auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
-    auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
-    if (::inet_pton(AF_INET, address.c_str(), &v4->sin_addr) == 1) {
-      v4->sin_family = AF_INET;
-      v4->sin_port = htons(port);
-      size = sizeof *v4;
-    } else if (::inet_pton(AF_INET6, address.c_str(), &v6->sin6_addr) == 1) {
-      v6->sin6_family = AF_INET6;
-      v6->sin6_port = htons(port);
-      size = sizeof *v6;
-    }
-  }
-  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
-  [[nodiscard]] std::string text() const {
-    char out[INET6_ADDRSTRLEN] = "";
-    const void* place =
-        storage.ss_family == AF_INET
-            ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(&storage)->sin_addr)
-            : &reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_addr;
-    ::inet_ntop(storage.ss_family, place, out, sizeof out);
-    return out;
-  }
-};
-
-int type_of(Transport transport) {
-  return (transport == Transport::kTcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC;
+/// Of the calling thread's namespace.
+std::string own_setting(const std::string& path) {
+  std::string value;
+  std::ifstream("/proc/sys/net/" + path) >> value;
+  return value;
 }
 
 /// Of the kernel, which may have been started without, and of namespaces that are made now.
 bool has_ipv6() {
-  static const bool has = Namespace::create(NamespaceKind::kNet).run([] {
-    std::string off;
-    std::ifstream("/proc/sys/net/ipv6/conf/lo/disable_ipv6") >> off;
-    return off == "0";
-  });
+  static const bool has =
+      setting(Namespace::create(NamespaceKind::kNet), "ipv6/conf/lo/disable_ipv6") == "0";
   return has;
 }
 
@@ -86,51 +43,7 @@ void add_default_routes(Link& link, const char* gateway4, const char* gateway6) 
   link.add_route({.destination = IpPrefix::parse("::/0"), .gateway = IpAddress::parse(gateway6)});
 }
 
-void write_on(const Namespace& where, const std::string& path, const std::string& value) {
-  where.run([&] { std::ofstream(path) << value; });
-}
-
 }  // namespace
-
-Listener::Listener(const Namespace& where, const std::string& address, std::uint16_t port,
-                   Transport transport)
-    : transport_(transport) {
-  SocketAddress name(address, port);
-  fd_ = where.run([&] {
-    UniqueFd fd(::socket(name.storage.ss_family, type_of(transport) | SOCK_NONBLOCK, 0));
-    const int on = 1;
-    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (name.storage.ss_family == AF_INET6) {
-      ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    }
-    if (::bind(fd.get(), name.get(), name.size) < 0) fail("cannot bind " + address);
-    if (transport == Transport::kTcp && ::listen(fd.get(), 64) < 0) fail("cannot listen");
-    return fd;
-  });
-}
-
-std::string Listener::visitor() const {
-  SocketAddress peer;
-  if (transport_ == Transport::kTcp) {
-    const UniqueFd taken(::accept4(fd_.get(), peer.get(), &peer.size, SOCK_CLOEXEC));
-    return taken ? peer.text() : "";
-  }
-  char byte = 0;
-  return ::recvfrom(fd_.get(), &byte, 1, 0, peer.get(), &peer.size) < 0 ? "" : peer.text();
-}
-
-std::string Listener::wait_for_visitor() const {
-  pollfd wanted{.fd = fd_.get(), .events = POLLIN, .revents = 0};
-  ::poll(&wanted, 1, kPatience);
-  return visitor();
-}
-
-void Listener::wait_for_connection(const std::function<void(int)>& body) const {
-  pollfd wanted{.fd = fd_.get(), .events = POLLIN, .revents = 0};
-  ::poll(&wanted, 1, kPatience);
-  const UniqueFd taken(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-  if (taken) body(taken.get());
-}
 
 Hosts::Hosts()
     : host(Namespace::create(NamespaceKind::kNet)),
@@ -141,7 +54,7 @@ Hosts::Hosts()
   Rtnetlink on_inner(inner);
   // Else link-local addresses come into use some seconds later, and tests see routes change.
   for (const Namespace* each : {&host, &internet, &inner}) {
-    write_on(*each, "/proc/sys/net/ipv6/conf/default/accept_dad", "0");
+    set(*each, "ipv6/conf/default/accept_dad", "0");
   }
   Link host_lo = on_host.open("lo");
   Link internet_lo = on_internet.open("lo");
@@ -155,15 +68,15 @@ Hosts::Hosts()
   add(uplink, {"198.51.100.2/24", "2001:db8::2/64"});
   Link world = on_internet.open("world");
   add(world, {"198.51.100.1/24", "2001:db8::1/64"});
-  add_default_routes(uplink, "198.51.100.1", "2001:db8::1");
+  add_default_routes(uplink, kRouter4, kRouter6);
 
   Link beside = on_host.create({.name = "inner0", .peer_name = "eth0", .peer_namespace = &inner});
   beside.release();
   add(beside, {"10.9.8.1/24", "fd99::1/64"});
   Link inner_link = on_inner.open("eth0");
   add(inner_link, {"10.9.8.7/24", "fd99::7/64"});
-  add_default_routes(inner_link, "10.9.8.1", "fd99::1");
-  write_on(host, "/proc/sys/net/ipv4/ip_forward", "0");
+  add_default_routes(inner_link, kHostInner4, kHostInner6);
+  set(host, "ipv4/ip_forward", "0");
   // Else the kernel may take a second to notice that both ends of a pair are up.
   for (const Link* link : {&uplink, &world, &beside, &inner_link}) {
     [[maybe_unused]] const bool up = link->is_up();
@@ -204,17 +117,12 @@ std::string Hosts::say(const Network& network, const std::string& script) const 
   return run(network, script).out;
 }
 
-void Hosts::have_own_mounts() {
-  if (::unshare(CLONE_NEWNS) < 0) fail("cannot have mounts of one's own");
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) {
-    fail("cannot keep mounts to oneself");
-  }
-}
-
-void bind(const std::filesystem::path& what, const std::filesystem::path& where) {
-  if (::mount(what.c_str(), where.c_str(), nullptr, MS_BIND, nullptr) < 0) {
-    fail("cannot mount on " + where.native());
-  }
+void Hosts::show_resolv_conf(const std::string& text) const {
+  const auto conf = directory() / "resolv.conf";
+  constexpr const char* kUpstream = "/run/systemd/resolve/resolv.conf";
+  std::ofstream(conf) << text;
+  bind(conf, "/etc/resolv.conf");
+  if (std::filesystem::exists(kUpstream)) bind("/dev/null", kUpstream);
 }
 
 std::string Hosts::on_host(const std::vector<std::string>& argv) const {
@@ -238,12 +146,9 @@ std::string Hosts::inventory() const {
       text += "\n";
     }
     for (const auto& table : nft::Nftables().tables()) text += "table " + table.name + "\n";
-    for (const char* setting : {"ipv4/ip_forward", "ipv6/conf/all/forwarding",
-                                "ipv6/conf/up0/accept_ra", "ipv6/conf/inner0/accept_ra"}) {
-      std::ifstream file(std::string("/proc/sys/net/") + setting);
-      std::string value;
-      file >> value;
-      text += setting + (" " + value) + "\n";
+    for (const std::string path : {"ipv4/ip_forward", "ipv6/conf/all/forwarding",
+                                   "ipv6/conf/up0/accept_ra", "ipv6/conf/inner0/accept_ra"}) {
+      text += path + " " + own_setting(path) + "\n";
     }
     if (std::filesystem::exists(directory() / "run/.network")) text += "a book\n";
     return text;
@@ -254,8 +159,40 @@ bool Hosts::comes_to(const std::string& wanted) const {
   return wait_until([&] { return inventory() == wanted; });
 }
 
+void have_own_mounts() {
+  if (::unshare(CLONE_NEWNS) < 0) throw_errno("cannot have mounts of one's own");
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) {
+    throw_errno("cannot keep mounts to oneself");
+  }
+}
+
+std::string setting(const Namespace& where, const std::string& path) {
+  return where.run([&] { return own_setting(path); });
+}
+
+void set(const Namespace& where, const std::string& path, const std::string& value) {
+  where.run([&] { std::ofstream("/proc/sys/net/" + path) << value; });
+}
+
+void flush_firewall(const Namespace& where) {
+  nft::Nftables tables(where);
+  nft::Batch batch;
+  for (const nft::Table& each : tables.tables()) batch.remove(each);
+  tables.commit(batch);
+}
+
+void bind(const std::filesystem::path& what, const std::filesystem::path& where) {
+  if (::mount(what.c_str(), where.c_str(), nullptr, MS_BIND, nullptr) < 0) {
+    throw_errno("cannot mount on " + where.native());
+  }
+}
+
+Namespace namespace_of(const Sandbox& sandbox) {
+  return Namespace::of(sandbox.pid(), NamespaceKind::kNet);
+}
+
 std::string address_of(const Sandbox& sandbox, IpFamily family) {
-  return Namespace::of(sandbox.pid(), NamespaceKind::kNet).run([family] {
+  return namespace_of(sandbox).run([family] {
     for (const IpPrefix& each : Rtnetlink().open("eth0").addresses()) {
       if (each.address.family() == family) return each.address.to_string();
     }
@@ -268,21 +205,6 @@ std::string reach(const std::string& address, std::uint16_t port, Transport tran
                             "/" + std::to_string(port);
   return "if timeout 2 bash -c 'exec 3<>" + place + " && echo hello >&3' 2>/dev/null; " +
          "then echo reached; else echo no; fi; ";
-}
-
-bool can_connect(const Namespace& where, const std::string& address, std::uint16_t port) {
-  SocketAddress name(address, port);
-  const UniqueFd fd = where.run([&] {
-    return UniqueFd(
-        ::socket(name.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  });
-  if (::connect(fd.get(), name.get(), name.size) == 0) return true;
-  if (errno != EINPROGRESS) return false;
-  pollfd wanted{.fd = fd.get(), .events = POLLOUT, .revents = 0};
-  int error = 0;
-  socklen_t size = sizeof error;
-  return ::poll(&wanted, 1, kPatience / 2) == 1 &&
-         ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
 }
 
 }  // namespace sbx::test

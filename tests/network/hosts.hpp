@@ -6,11 +6,10 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
-#include "sbx/fd.hpp"
+#include "network/sockets.hpp"
 #include "sbx/link.hpp"
 #include "sbx/namespace.hpp"
 #include "sbx/network.hpp"
@@ -19,28 +18,16 @@
 
 namespace sbx::test {
 
-enum class Transport { kTcp, kUdp };
+/// Of IP, as texts.
+using Addresses = std::vector<std::string>;
 
-/// Somebody who listens.
-class Listener {
- public:
-  Listener(const Namespace& where, const std::string& address, std::uint16_t port,
-           Transport transport = Transport::kTcp);
+/// The shapes that a network of the host's has: what holds in one is to hold in the other.
+inline constexpr Network::Mode kModes[] = {Network::Mode::kRouted, Network::Mode::kBridge};
 
-  /// Takes who has come: the address that he has here; empty when nobody has.
-  [[nodiscard]] std::string visitor() const;
+/// Mounts of the calling thread's own, on which nobody else's depend.
+void have_own_mounts();
 
-  /// The same, but waits a while for one.
-  std::string wait_for_visitor() const;
-
-  /// Passes the next connection on, once there is one.
-  void wait_for_connection(const std::function<void(int)>& body) const;
-
- private:
-  UniqueFd fd_;
-  Transport transport_;
-};
-
+/// Made anew for a test, with ways from each to the others.
 class Hosts {
  public:
   Hosts();
@@ -52,6 +39,11 @@ class Hosts {
   static constexpr const char* kInternet6 = "2001:db8:80::80";
   static constexpr const char* kInner4 = "10.9.8.7";
   static constexpr const char* kInner6 = "fd99::7";
+  // The host's on the inner network, and the router's beside the host.
+  static constexpr const char* kHostInner4 = "10.9.8.1";
+  static constexpr const char* kHostInner6 = "fd99::1";
+  static constexpr const char* kRouter4 = "198.51.100.1";
+  static constexpr const char* kRouter6 = "2001:db8::1";
 
   Namespace host;
   Namespace internet;
@@ -72,11 +64,21 @@ class Hosts {
   [[nodiscard]] std::string say(const Network& network, const std::string& script) const;
   Output run(const Network& network, const std::string& script) const;
 
-  /// Runs `body` on the host, on a thread whose mounts are its own.
+  /// Runs `body` on the host, on a thread whose mounts are its own. What it throws reaches the
+  /// caller.
   template <typename F>
   auto with_own_mounts(F body) const {
     return host.run([&body] {
       have_own_mounts();
+      return body();
+    });
+  }
+
+  /// The same, where that is in /etc/resolv.conf, and systemd-resolved has nothing to add.
+  template <typename F>
+  auto with_resolv_conf(const std::string& text, F body) const {
+    return with_own_mounts([&] {
+      show_resolv_conf(text);
       return body();
     });
   }
@@ -86,29 +88,36 @@ class Hosts {
 
   [[nodiscard]] const std::filesystem::path& directory() const { return directory_.path(); }
 
-  /// What there is on the host, in words: links, addresses, routes, neighbours, tables, settings.
+  /// What there is on the host, in words: links, addresses, routes, tables, settings, the
+  /// book of sandboxes.
   [[nodiscard]] std::string inventory() const;
 
   /// Waits until inventory() is that: links go a moment after the namespace that they lead to.
   [[nodiscard]] bool comes_to(const std::string& inventory) const;
 
  private:
-  static void have_own_mounts();
+  void show_resolv_conf(const std::string& text) const;
 
   TempDir directory_;
 };
 
+/// What a setting of that network namespace has, by its path below /proc/sys/net, and a new value
+/// for it. One that the kernel does not have is empty, and stays so.
+std::string setting(const Namespace& where, const std::string& path);
+void set(const Namespace& where, const std::string& path, const std::string& value);
+
+/// Takes all tables of nf_tables out, as somebody does who flushes the host's firewall.
+void flush_firewall(const Namespace& where);
+
 /// Shows `what` in the place of `where`: among mounts of one's own.
 void bind(const std::filesystem::path& what, const std::filesystem::path& where);
 
-/// The sandbox's own address.
+/// The sandbox's own network namespace, and its address there.
+Namespace namespace_of(const Sandbox& sandbox);
 std::string address_of(const Sandbox& sandbox, IpFamily family);
 
 /// For bash: "reached", or "no" when the other does not answer within two seconds or refuses.
 std::string reach(const std::string& address, std::uint16_t port,
                   Transport transport = Transport::kTcp);
-
-/// Connects from `where`: whether somebody answers.
-bool can_connect(const Namespace& where, const std::string& address, std::uint16_t port);
 
 }  // namespace sbx::test

@@ -9,10 +9,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -23,25 +21,28 @@
 
 #include "network/hosts.hpp"
 #include "sbx/error.hpp"
-#include "sbx/nftables.hpp"
-#include "support/process.hpp"
+#include "support/child.hpp"
 #include "support/require.hpp"
+#include "support/throw_errno.hpp"
 
 using sbx::IpFamily;
 using sbx::IpPrefix;
 using sbx::Network;
 using sbx::Sandbox;
 using sbx::SystemError;
-using sbx::nft::Family;
-using sbx::nft::Hook;
 using sbx::test::address_of;
+using sbx::test::flush_firewall;
+using sbx::test::have_own_mounts;
 using sbx::test::Hosts;
+using sbx::test::in_child;
+using sbx::test::kModes;
+using sbx::test::Listener;
+using sbx::test::namespace_of;
 using sbx::test::reach;
+using sbx::test::throw_errno;
 using enum sbx::Network::Mode;
 
 namespace {
-
-constexpr Network::Mode kModes[] = {kRouted, kBridge};
 
 /// A process that starts one sandbox for each of `networks`, and is killed.
 void start_and_die(const Hosts& hosts, const std::vector<Network>& networks) {
@@ -71,30 +72,27 @@ auto entries(const Hosts& hosts) {
   });
 }
 
+/// Lets nobody look for killed owners until then.
+void put_off_looks(const Hosts& hosts, std::int64_t until) {
+  for (const auto& book : std::filesystem::directory_iterator(hosts.directory() / "run/.network")) {
+    std::ofstream(book.path() / "owners.next")
+        .write(reinterpret_cast<const char*>(&until), sizeof until);
+  }
+}
+
 /// Runs `body` as the first process of a pid namespace that has its own /proc; whether it said so.
 template <typename F>
 bool in_other_pids(F body) {
-  const pid_t outer = ::fork();
-  if (outer == 0) {
-    if (::unshare(CLONE_NEWPID | CLONE_NEWNS) < 0) ::_exit(2);
-    const pid_t first = ::fork();
-    if (first == 0) {
-      bool good = ::mount("proc", "/proc", "proc", 0, nullptr) == 0;
-      try {
-        good = good && body();
-      } catch (const std::exception& error) {
-        good = false;
-        std::fprintf(stderr, "%s\n", error.what());
-      }
-      ::_exit(good ? 0 : 1);
-    }
-    int status = -1;
-    ::waitpid(first, &status, 0);
-    ::_exit(status == 0 ? 0 : 1);
-  }
-  int status = -1;
-  ::waitpid(outer, &status, 0);
-  return status == 0;
+  const std::string told = in_child([&] {
+    have_own_mounts();
+    if (::unshare(CLONE_NEWPID) < 0) throw_errno("cannot have a pid namespace");
+    return in_child([&] {
+      if (::mount("proc", "/proc", "proc", 0, nullptr) < 0) throw_errno("cannot mount /proc");
+      return std::string(body() ? "yes" : "no");
+    });
+  });
+  if (told != "yes") MESSAGE(told);
+  return told == "yes";
 }
 
 }  // namespace
@@ -105,7 +103,7 @@ TEST_CASE("after the last sandbox the host's network is as it was") {
   const std::string before = hosts.inventory();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     {
       const Sandbox one = hosts.start(hosts.network(mode), "sleep 1d");
       const Sandbox two = hosts.start(hosts.network(mode), "sleep 1d");
@@ -123,7 +121,7 @@ TEST_CASE("no two sandboxes have one address") {
 
   for (int i = 0; i < 20; ++i) {
     all.push_back(hosts.start(hosts.network(kModes[i % 2]), "sleep 1d"));
-    const auto inside = sbx::Namespace::of(all.back().pid(), sbx::NamespaceKind::kNet);
+    const auto inside = namespace_of(all.back());
     inside.run([&] {
       for (const auto& each : sbx::Rtnetlink().open("eth0").addresses()) {
         addresses.insert(each.to_string());
@@ -219,11 +217,7 @@ TEST_CASE("who wants what a killed owner had does not wait until others look aga
   const std::string with_one = hosts.inventory();
   start_and_die(hosts, {alice});
   const auto later = std::chrono::steady_clock::now() + std::chrono::hours(1);
-  const auto when = later.time_since_epoch().count();
-  for (const auto& book : std::filesystem::directory_iterator(hosts.directory() / "run/.network")) {
-    std::ofstream(book.path() / "owners.next")
-        .write(reinterpret_cast<const char*>(&when), sizeof when);
-  }
+  put_off_looks(hosts, later.time_since_epoch().count());
 
   CHECK(hosts.say(alice, "echo up") == "up\n");
   CHECK(hosts.comes_to(with_one));
@@ -250,10 +244,7 @@ TEST_CASE("a pause that was noted before the machine's start keeps nobody from l
   SBX_REQUIRE_ROOT();
   const Hosts hosts;
   const Sandbox other = hosts.start(hosts.network(), "sleep 1d");
-  for (const auto& book : std::filesystem::directory_iterator(hosts.directory() / "run/.network")) {
-    const std::int64_t when = std::numeric_limits<std::int64_t>::max();
-    std::ofstream(book.path() / "owners.next").write(reinterpret_cast<const char*>(&when), 8);
-  }
+  put_off_looks(hosts, std::numeric_limits<std::int64_t>::max());
 
   start_and_die(hosts, {hosts.network()});
   CHECK(hosts.say(hosts.network(), "echo up") == "up\n");
@@ -275,7 +266,7 @@ TEST_CASE("a start in another pid namespace leaves living sandboxes alone") {
 TEST_CASE("what has ended is its owner's to take out, whatever others start meanwhile") {
   SBX_REQUIRE_ROOT();
   const Hosts hosts;
-  const sbx::test::Listener internet(hosts.internet, Hosts::kInternet4, 80);
+  const Listener internet(hosts.internet, Hosts::kInternet4, 80);
   Sandbox ended = hosts.start(hosts.network(kRouted, "alice"), reach(Hosts::kInternet4, 80));
   CHECK_FALSE(internet.wait_for_visitor().empty());
   siginfo_t info{};
@@ -291,7 +282,7 @@ TEST_CASE("what has ended is its owner's to take out, whatever others start mean
 TEST_CASE("a sandbox that was let go keeps its network") {
   SBX_REQUIRE_ROOT();
   const Hosts hosts;
-  const sbx::test::Listener internet(hosts.internet, Hosts::kInternet4, 80);
+  const Listener internet(hosts.internet, Hosts::kInternet4, 80);
   Network network = hosts.network(kRouted, "alice");
   int pid = 0;
   {
@@ -337,49 +328,11 @@ TEST_CASE("a sandbox that was let go has no owner among the caller's children") 
 TEST_CASE("somebody else's flush of the firewall is noticed by the next start") {
   SBX_REQUIRE_ROOT();
   const Hosts hosts;
-  const sbx::test::Listener internet(hosts.internet, Hosts::kInternet4, 80);
+  const Listener internet(hosts.internet, Hosts::kInternet4, 80);
   const Sandbox first = hosts.start(hosts.network(), "sleep 1d");
-  hosts.host.run([] {
-    sbx::nft::Nftables tables;
-    sbx::nft::Batch batch;
-    for (const auto& table : tables.tables()) batch.remove(table);
-    tables.commit(batch);
-  });
+  flush_firewall(hosts.host);
 
   CHECK(hosts.say(hosts.network(), reach(Hosts::kInternet4, 80)) == "reached\n");
-}
-
-TEST_CASE("another firewall that drops what it does not know is told of") {
-  SBX_REQUIRE_ROOT();
-  const Hosts hosts;
-  const Sandbox other = hosts.start(hosts.network(), "sleep 1d");
-  const sbx::nft::Table harmless{Family::kInet, "harmless"};
-  const sbx::nft::Table filter{Family::kIpv4, "filter"};
-  const auto warnings = [&hosts] {
-    return hosts.start(hosts.network(), "true").network_warnings();
-  };
-  const auto commit = [&hosts](const sbx::nft::Batch& batch) {
-    hosts.host.run([&] { sbx::nft::Nftables().commit(batch); });
-  };
-  const auto chain = [](const char* name, Hook hook, bool drops) {
-    return sbx::nft::Chain{.name = name, .base = sbx::nft::BaseChain{.hook = hook, .drops = drops}};
-  };
-  CHECK(warnings().empty());
-  // One that accepts, and one that has nothing to do with what the host passes on.
-  commit(sbx::nft::Batch()
-             .add(harmless)
-             .add(harmless, chain("forward", Hook::kForward, false))
-             .add(harmless, chain("input", Hook::kInput, true)));
-  CHECK(warnings().empty());
-  commit(sbx::nft::Batch().add(filter).add(filter, chain("FORWARD", Hook::kForward, true)));
-
-  const auto found = warnings();
-  REQUIRE(found.size() == 1);
-  CHECK(
-      found[0].starts_with("the chain 'FORWARD' of the table 'ip filter' drops what it does "
-                           "not know: let it accept"));
-  commit(sbx::nft::Batch().remove(filter));
-  CHECK(warnings().empty());
 }
 
 TEST_CASE("a pool that is used up is told") {

@@ -3,8 +3,6 @@
 // Other firewalls beside ours: they are told of where they refuse what sandboxes send.
 #include <doctest/doctest.h>
 
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -16,22 +14,19 @@
 using sbx::Sandbox;
 using sbx::nft::BaseChain;
 using sbx::nft::Batch;
+using sbx::nft::Family;
 using sbx::nft::Hook;
 using sbx::nft::Rule;
-using sbx::test::bind;
+using sbx::nft::Table;
 using sbx::test::Hosts;
 
 namespace {
 
-namespace fs = std::filesystem;
+const Table kOther{Family::kInet, "other"};
 
-// Where systemd-resolved says what it asks itself.
-constexpr const char* kUpstream = "/run/systemd/resolve";
-
-/// A chain of another's at `hook`, with these rules.
+/// A chain of another's, with these rules.
 void add_chain(const Hosts& hosts, const char* name, const BaseChain& base,
-               const std::vector<Rule>& rules) {
-  const sbx::nft::Table table{sbx::nft::Family::kInet, "other"};
+               const std::vector<Rule>& rules = {}, const Table& table = kOther) {
   Batch batch;
   batch.add(table).add(table, sbx::nft::Chain{.name = name, .base = base});
   for (const Rule& rule : rules) batch.add(table, name, rule);
@@ -47,6 +42,27 @@ std::string warning(const std::string& chain) {
 }
 
 }  // namespace
+
+TEST_CASE("another firewall that drops what it does not know is told of") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  const Sandbox other = hosts.start(hosts.network(), "sleep 1d");
+  const Table filter{Family::kIpv4, "filter"};
+  CHECK(warnings(hosts).empty());
+  // One that accepts, and one that has nothing to do with what the host passes on.
+  add_chain(hosts, "forward", {.hook = Hook::kForward});
+  add_chain(hosts, "input", {.hook = Hook::kInput, .drops = true});
+  CHECK(warnings(hosts).empty());
+  add_chain(hosts, "FORWARD", {.hook = Hook::kForward, .drops = true}, {}, filter);
+
+  const auto found = warnings(hosts);
+  REQUIRE(found.size() == 1);
+  CHECK(
+      found[0].starts_with("the chain 'FORWARD' of the table 'ip filter' drops what it does "
+                           "not know: let it accept"));
+  sbx::nft::Nftables(hosts.host).commit(Batch().remove(filter));
+  CHECK(warnings(hosts).empty());
+}
 
 TEST_CASE("another firewall that refuses by its last rule is told of") {
   SBX_REQUIRE_ROOT();
@@ -69,7 +85,7 @@ TEST_CASE("a firewall that refuses no more than it names is not told of") {
   const Hosts hosts;
   const auto some = Rule().equals(sbx::nft::Field::kProtocol, sbx::nft::Value().add_byte(17));
   add_chain(hosts, "forward", {.hook = Hook::kForward}, {Rule().accept(), Rule(some).drop()});
-  add_chain(hosts, "output", {.hook = Hook::kOutput, .drops = true}, {});
+  add_chain(hosts, "output", {.hook = Hook::kOutput, .drops = true});
 
   CHECK(warnings(hosts).empty());
 }
@@ -81,13 +97,9 @@ TEST_CASE("a firewall that refuses what is for the host is told of where a name 
     CAPTURE(server);
     const bool is_here = server == "127.0.0.1";
     const Hosts hosts;
-    const auto file = hosts.directory() / "resolv.conf";
-    std::ofstream(file) << "nameserver " << server << "\n";
-    add_chain(hosts, "INPUT", {.hook = Hook::kInput, .drops = true}, {});
+    add_chain(hosts, "INPUT", {.hook = Hook::kInput, .drops = true});
 
-    const auto told = hosts.with_own_mounts([&] {
-      bind(file, "/etc/resolv.conf");
-      if (fs::exists(kUpstream)) bind(hosts.directory(), kUpstream);
+    const auto told = hosts.with_resolv_conf("nameserver " + server + "\n", [&] {
       return Sandbox::start(Hosts::spec(hosts.network(), "true")).network_warnings();
     });
 

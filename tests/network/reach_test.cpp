@@ -2,15 +2,7 @@
 //
 // Who reaches whom, over both shapes and both families.
 #include <doctest/doctest.h>
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cstdio>
-#include <exception>
-#include <fstream>
-#include <sstream>
 #include <string>
 
 #include "network/hosts.hpp"
@@ -22,7 +14,9 @@ using sbx::IpFamily;
 using sbx::Network;
 using sbx::Sandbox;
 using sbx::test::address_of;
+using sbx::test::can_connect;
 using sbx::test::Hosts;
+using sbx::test::kModes;
 using sbx::test::Listener;
 using sbx::test::reach;
 using sbx::test::Transport;
@@ -30,48 +24,24 @@ using enum sbx::Network::Mode;
 
 namespace {
 
-constexpr Network::Mode kModes[] = {kRouted, kBridge};
-
 /// A service inside a sandbox, by a program that everybody has.
-constexpr const char* kServe =
-    "exec perl -MSocket -e '"
-    "for my $f (AF_INET, AF_INET6) { socket(my $s, $f, SOCK_STREAM, 0) or die; push @s, $s;"
-    " setsockopt($s, SOL_SOCKET, SO_REUSEADDR, 1);"
-    " setsockopt($s, 41, 26, 1) if $f == AF_INET6;"
-    " bind($s, $f == AF_INET ? sockaddr_in(6379, INADDR_ANY) : sockaddr_in6(6379, \"\\0\" x 16)) "
-    "or "
-    "die;"
-    " listen($s, 64); } $| = 1; print \"up\\n\"; sleep'";
+constexpr const char* kServe = R"(exec perl -MSocket -e '
+  for my $family (AF_INET, AF_INET6) {
+    socket(my $socket, $family, SOCK_STREAM, 0) or die;
+    setsockopt($socket, SOL_SOCKET, SO_REUSEADDR, 1);
+    setsockopt($socket, 41, 26, 1) if $family == AF_INET6;  # IPV6_V6ONLY
+    bind($socket, $family == AF_INET ? sockaddr_in(6379, INADDR_ANY)
+                                     : sockaddr_in6(6379, "\0" x 16)) or die;
+    listen($socket, 64);
+    push @sockets, $socket;
+  }
+  sleep')";
 
 /// Runs `script` as Hosts::say() does, on a host whose resolv.conf is that.
 std::string say_with_servers(const Hosts& hosts, const std::string& resolv_conf,
                              const Network& network, const std::string& script) {
-  const auto conf = hosts.directory() / "resolv.conf";
-  const auto said = hosts.directory() / "said";
-  std::ofstream(conf) << resolv_conf;
-  const auto cover = [](const char* by, const char* path) {
-    return ::access(path, F_OK) < 0 || ::mount(by, path, nullptr, MS_BIND, nullptr) == 0;
-  };
-  const pid_t child = ::fork();
-  if (child == 0) {
-    bool good = ::unshare(CLONE_NEWNS) == 0 &&
-                ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-                cover(conf.c_str(), "/etc/resolv.conf") &&
-                cover("/dev/null", "/run/systemd/resolve/resolv.conf");
-    try {
-      if (good) std::ofstream(said) << hosts.say(network, script);
-    } catch (const std::exception& error) {
-      std::fprintf(stderr, "%s\n", error.what());
-      good = false;
-    }
-    ::_exit(good ? 0 : 1);
-  }
-  int status = -1;
-  ::waitpid(child, &status, 0);
-  CHECK(status == 0);
-  std::ostringstream text;
-  text << std::ifstream(said).rdbuf();
-  return text.str();
+  return hosts.with_resolv_conf(resolv_conf,
+                                [&] { return sbx::run(Hosts::spec(network, script)).out; });
 }
 
 }  // namespace
@@ -84,7 +54,7 @@ TEST_CASE("a sandbox reaches the internet, and comes from the host's address the
   const Listener udp(hosts.internet, Hosts::kInternet4, 53, Transport::kUdp);
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     CHECK(hosts.say(hosts.network(mode), reach(Hosts::kInternet4, 80) +
                                              reach(Hosts::kInternet6, 80) +
                                              reach(Hosts::kInternet4, 53, Transport::kUdp)) ==
@@ -101,14 +71,18 @@ TEST_CASE("private addresses, the host and the provider's network are out of rea
   const Listener inner4(hosts.inner, Hosts::kInner4, 5432);
   const Listener inner6(hosts.inner, Hosts::kInner6, 5432);
   const Listener host4(hosts.host, "0.0.0.0", 22);
-  const Listener metadata(hosts.internet, Hosts::kInternet4, 80);
+  sbx::Rtnetlink on_internet(hosts.internet);
+  on_internet.open("lo").add_address(sbx::IpPrefix::parse("169.254.169.254"));
+  const Listener metadata(hosts.internet, "169.254.169.254", 80);
+  REQUIRE(can_connect(hosts.host, "169.254.169.254", 80));
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
-    CHECK(hosts.say(hosts.network(mode),
-                    reach(Hosts::kInner4, 5432) + reach(Hosts::kInner6, 5432) +
-                        reach(Hosts::kHost4, 22) + reach("10.213.0.1", 22) + reach("10.9.8.1", 22) +
-                        reach("169.254.169.254", 80)) == "no\nno\nno\nno\nno\nno\n");
+    CAPTURE(mode);
+    CHECK(hosts.say(hosts.network(mode), reach(Hosts::kInner4, 5432) + reach(Hosts::kInner6, 5432) +
+                                             reach(Hosts::kHost4, 22) + reach("10.213.0.1", 22) +
+                                             reach(Hosts::kHostInner4, 22) +
+                                             reach("169.254.169.254", 80)) ==
+          "no\nno\nno\nno\nno\nno\n");
     CHECK(inner4.visitor().empty());
     CHECK(inner6.visitor().empty());
     CHECK(host4.visitor().empty());
@@ -121,8 +95,8 @@ TEST_CASE("one sandbox does not reach another") {
 
   for (const auto mode : kModes) {
     for (const auto other_mode : kModes) {
-      CAPTURE(static_cast<int>(mode));
-      CAPTURE(static_cast<int>(other_mode));
+      CAPTURE(mode);
+      CAPTURE(other_mode);
       const Sandbox other = hosts.start(hosts.network(other_mode), kServe);
       const std::string v4 = address_of(other, IpFamily::kIpv4);
       const std::string v6 = address_of(other, IpFamily::kIpv6);
@@ -142,7 +116,7 @@ TEST_CASE("what is allowed is reached, and only that") {
   const Listener host(hosts.host, "0.0.0.0", 22);
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Network network = hosts.network(mode);
     network.allow = {Destination::parse("10.9.8.0/24:5432"), Destination::parse("[fd99::7]:5432"),
                      Destination::parse("198.51.100.2:22")};
@@ -189,7 +163,7 @@ TEST_CASE("an allowed block around other sandboxes and the host does not open th
   Network network = hosts.network();
   network.allow = {Destination::parse("10.0.0.0/8")};
 
-  CHECK(hosts.say(network, reach(address, 6379) + reach("10.9.8.1", 22)) == "no\nno\n");
+  CHECK(hosts.say(network, reach(address, 6379) + reach(Hosts::kHostInner4, 22)) == "no\nno\n");
   network.allow.push_back(Destination::parse(address + ":6379"));
   CHECK(hosts.say(network, reach(address, 6379)) == "reached\n");
 }
@@ -204,7 +178,7 @@ TEST_CASE("names are asked for at the host's servers, where they answer") {
   const std::string both = reach(Hosts::kInner4, 53) + reach(Hosts::kInner6, 53);
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     // What somebody before has found does not hold for who comes after.
     const Sandbox before = hosts.start(hosts.network(mode), "sleep 1d");
     CHECK(say_with_servers(hosts, "search example.org\nnameserver 10.9.8.7\n", hosts.network(mode),
@@ -226,7 +200,7 @@ TEST_CASE("a name server on the host's loopback is asked at an address of its ow
   const Listener other(hosts.host, "127.0.0.53", 5432);
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     CHECK(say_with_servers(hosts, "nameserver 127.0.0.53\n", hosts.network(mode),
                            "cat /etc/resolv.conf; " + reach("169.254.1.53", 53) +
                                reach("169.254.1.53", 53, Transport::kUdp) +

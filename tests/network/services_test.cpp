@@ -3,7 +3,6 @@
 // Real services, each on its usual port and all addresses, in two sandboxes at once; and rates.
 #include <doctest/doctest.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <functional>
@@ -17,13 +16,13 @@
 #include "support/require.hpp"
 
 using sbx::IpFamily;
-using sbx::Namespace;
 using sbx::Network;
 using sbx::Sandbox;
 using sbx::test::address_of;
 using sbx::test::can_connect;
 using sbx::test::Hosts;
 using sbx::test::Listener;
+using sbx::test::namespace_of;
 using sbx::test::reach;
 using enum sbx::Network::Mode;
 
@@ -49,7 +48,7 @@ bool is_installed(const char* program) {
 /// Starts `service`, and waits until it answers inside.
 Sandbox start_serving(const Hosts& hosts, Network::Mode mode, const Service& service) {
   Sandbox sandbox = hosts.start(hosts.network(mode), std::string("exec ") + service.start);
-  const auto inside = Namespace::of(sandbox.pid(), sbx::NamespaceKind::kNet);
+  const auto inside = namespace_of(sandbox);
   sbx::test::wait_until([&] { return can_connect(inside, "127.0.0.1", service.port); });
   return sandbox;
 }
@@ -67,8 +66,8 @@ TEST_CASE("services on one port in two sandboxes are each sandbox's own") {
     CAPTURE(service.program);
     const Sandbox alice = start_serving(hosts, kRouted, service);
     const Sandbox bob = start_serving(hosts, kBridge, service);
-    const auto inside_alice = Namespace::of(alice.pid(), sbx::NamespaceKind::kNet);
-    const auto inside_bob = Namespace::of(bob.pid(), sbx::NamespaceKind::kNet);
+    const auto inside_alice = namespace_of(alice);
+    const auto inside_bob = namespace_of(bob);
 
     for (const IpFamily family : {IpFamily::kIpv4, IpFamily::kIpv6}) {
       const std::string of_alice = address_of(alice, family);

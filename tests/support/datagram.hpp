@@ -1,53 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "sbx/fd.hpp"
 #include "sbx/ip_address.hpp"
 #include "sbx/namespace.hpp"
 #include "support/process.hpp"
+#include "support/socket_address.hpp"
+#include "support/throw_errno.hpp"
 
 namespace sbx::test {
-
-/// An address and a port as the socket calls take them.
-struct SocketAddress {
-  SocketAddress(const IpAddress& address, std::uint16_t port) {
-    const auto bytes = address.bytes();
-    if (address.family() == IpFamily::kIpv4) {
-      auto& v4 = reinterpret_cast<sockaddr_in&>(storage);
-      v4.sin_family = AF_INET;
-      v4.sin_port = htons(port);
-      std::memcpy(&v4.sin_addr, bytes.data(), bytes.size());
-      size = sizeof v4;
-    } else {
-      auto& v6 = reinterpret_cast<sockaddr_in6&>(storage);
-      v6.sin6_family = AF_INET6;
-      v6.sin6_port = htons(port);
-      std::memcpy(&v6.sin6_addr, bytes.data(), bytes.size());
-      size = sizeof v6;
-    }
-  }
-
-  [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
-
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-};
 
 /// A UDP socket in a network namespace.
 class Datagrams {
@@ -57,17 +29,15 @@ class Datagrams {
       : Datagrams(network, family == IpFamily::kIpv4 ? "0.0.0.0" : "::", kPort) {}
 
   Datagrams(const Namespace& network, const std::string& address, std::uint16_t port) {
-    const SocketAddress own(IpAddress::parse(address), port);
+    const SocketAddress own(address, port);
     fd_ = network.run(
-        [&own] { return UniqueFd(::socket(own.get()->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0)); });
-    if (::bind(fd_.get(), own.get(), own.size) < 0) {
-      throw std::system_error(errno, std::system_category(), "cannot bind");
-    }
+        [&own] { return UniqueFd(::socket(own.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0)); });
+    if (::bind(fd_.get(), own.get(), own.size) < 0) throw_errno("cannot bind to " + address);
   }
 
   /// The errno of sendto(2); 0 for success.
   int send(const std::string& text, const std::string& address) {
-    const SocketAddress to(IpAddress::parse(address), kPort);
+    const SocketAddress to(address, kPort);
     return ::sendto(fd_.get(), text.data(), text.size(), 0, to.get(), to.size) < 0 ? errno : 0;
   }
 

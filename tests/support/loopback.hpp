@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -15,8 +14,8 @@
 #include <string>
 
 #include "sbx/fd.hpp"
-#include "sbx/ip_address.hpp"
 #include "sbx/namespace.hpp"
+#include "support/socket_address.hpp"
 
 namespace sbx::test {
 
@@ -39,37 +38,14 @@ inline Namespace loopback_network() {
   return network;
 }
 
-/// An address and a port as system calls have them.
-struct LocalAddress {
-  LocalAddress(const std::string& address, std::uint16_t port) {
-    const auto ip = IpAddress::parse(address);
-    if (ip.family() == IpFamily::kIpv4) {
-      in.sin_family = AF_INET;
-      in.sin_port = htons(port);
-      std::memcpy(&in.sin_addr, ip.bytes().data(), 4);
-    } else {
-      in6.sin6_family = AF_INET6;
-      in6.sin6_port = htons(port);
-      std::memcpy(&in6.sin6_addr, ip.bytes().data(), 16);
-    }
-  }
-
-  [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&in6); }
-
-  union {
-    sockaddr_in6 in6{};
-    sockaddr_in in;
-  };
-};
-
 /// A datagram socket at an address of a network.
 class LocalDatagrams {
  public:
   LocalDatagrams(const Namespace& network, const std::string& address, std::uint16_t port) {
-    const LocalAddress own(address, port);
-    fd_ = network.run(
-        [&] { return UniqueFd(::socket(own.get()->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0)); });
-    if (::bind(fd_.get(), own.get(), sizeof(sockaddr_in6)) < 0) {
+    const SocketAddress own(address, port);
+    fd_ =
+        network.run([&] { return UniqueFd(::socket(own.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0)); });
+    if (::bind(fd_.get(), own.get(), own.size) < 0) {
       throw std::runtime_error("cannot bind to " + address);
     }
   }
@@ -77,9 +53,8 @@ class LocalDatagrams {
   /// 0, or the errno: EPERM when a chain at the output drops it.
   [[nodiscard]] int send(const std::string& address, std::uint16_t port,
                          const std::string& text = "0123456789") const {
-    const LocalAddress to(address, port);
-    const auto sent =
-        ::sendto(fd_.get(), text.data(), text.size(), 0, to.get(), sizeof(sockaddr_in6));
+    const SocketAddress to(address, port);
+    const auto sent = ::sendto(fd_.get(), text.data(), text.size(), 0, to.get(), to.size);
     return sent < 0 ? errno : 0;
   }
 
@@ -94,25 +69,15 @@ class LocalDatagrams {
   [[nodiscard]] std::string receive() const {
     pollfd ready{.fd = fd_.get(), .events = POLLIN, .revents = 0};
     if (::poll(&ready, 1, kDeadlineMs) != 1) return "nobody";
-    sockaddr_storage from{};
-    socklen_t length = sizeof from;
+    SocketAddress from;
     char text[256];
-    if (::recvfrom(fd_.get(), text, sizeof text, 0, reinterpret_cast<sockaddr*>(&from), &length) <
-        0) {
-      return "nobody";
-    }
-    char address[INET6_ADDRSTRLEN];
-    const auto* in = reinterpret_cast<const sockaddr_in*>(&from);
-    const auto* in6 = reinterpret_cast<const sockaddr_in6*>(&from);
-    const bool ipv4 = from.ss_family == AF_INET;
-    const void* bytes = ipv4 ? static_cast<const void*>(&in->sin_addr) : &in6->sin6_addr;
-    ::inet_ntop(from.ss_family, bytes, address, sizeof address);
-    return std::string(address) + ":" + std::to_string(ntohs(in->sin_port));
+    if (::recvfrom(fd_.get(), text, sizeof text, 0, from.get(), &from.size) < 0) return "nobody";
+    return from.address() + ":" + std::to_string(from.port());
   }
 
   void connect(const std::string& address, std::uint16_t port) const {
-    const LocalAddress to(address, port);
-    if (::connect(fd_.get(), to.get(), sizeof(sockaddr_in6)) < 0) {
+    const SocketAddress to(address, port);
+    if (::connect(fd_.get(), to.get(), to.size) < 0) {
       throw std::runtime_error("cannot connect to " + address);
     }
   }
@@ -142,8 +107,8 @@ inline int send_icmp(const Namespace& network, const std::string& address, std::
       [] { return UniqueFd(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP)); });
   const std::uint8_t message[8] = {type, 0, static_cast<std::uint8_t>(checksum >> 8),
                                    static_cast<std::uint8_t>(checksum)};
-  const LocalAddress to(address, 0);
-  const auto sent = ::sendto(fd.get(), message, sizeof message, 0, to.get(), sizeof(sockaddr_in6));
+  const SocketAddress to(address, 0);
+  const auto sent = ::sendto(fd.get(), message, sizeof message, 0, to.get(), to.size);
   return sent < 0 ? errno : 0;
 }
 

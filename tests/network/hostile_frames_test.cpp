@@ -14,17 +14,16 @@
 using sbx::IpAddress;
 using sbx::MacAddress;
 using sbx::Network;
-using namespace sbx::test;  // of frames alone
+using namespace sbx::test;
 using enum sbx::Network::Mode;
 
 namespace {
 
-constexpr Network::Mode kModes[] = {kRouted, kBridge};
 constexpr MacAddress kNobody{{0x02, 1, 2, 3, 4, 5}};
 
 /// Where a packet of the family of `from` might be of interest.
-std::vector<std::string> targets(const Battlefield& field, const std::string& from) {
-  if (from.find(':') == std::string::npos) {
+Addresses targets(const Battlefield& field, const std::string& from) {
+  if (is_ipv4(from)) {
     return {Hosts::kInternet4, Hosts::kInner4, Hosts::kHost4, kGateway4, field.victim.ipv4()};
   }
   return {Hosts::kInternet6, Hosts::kInner6, Hosts::kHost6, kGateway6, field.victim.ipv6()};
@@ -47,17 +46,15 @@ TEST_CASE("what has somebody else's addresses goes nowhere, and is counted") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const Attacker& attacker = field.attacker;
     const std::uint64_t before = field.forged();
     std::uint64_t sent = 0;
 
-    for (const std::string& from :
-         {field.victim.ipv4(), std::string("8.8.8.8"), std::string("10.213.99.99"),
-          std::string(kGateway4), std::string(Hosts::kHost4), std::string("127.0.0.1"),
-          field.victim.ipv6(), std::string("2001:db8::53"), std::string("fd13::9999"),
-          std::string(kGateway6), std::string("fe80::1")}) {
+    for (const std::string& from : Addresses{
+             field.victim.ipv4(), "8.8.8.8", "10.213.99.99", kGateway4, Hosts::kHost4, "127.0.0.1",
+             field.victim.ipv6(), "2001:db8::53", "fd13::9999", kGateway6, "fe80::1"}) {
       sent += send_everywhere(field, from, attacker.mac());
       sent += send_everywhere(field, from, field.victim.mac());
     }
@@ -84,7 +81,7 @@ TEST_CASE("tagged frames and those of unknown kinds go nowhere") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const Attacker& attacker = field.attacker;
     const Bytes forged = udp(field.victim.ipv4(), Hosts::kInternet4, 9, "forged");
@@ -115,16 +112,16 @@ TEST_CASE("ARP of a tenant's changes nothing for others") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const MacAddress& mac = field.attacker.mac();
     const std::string host = routing_of(field.hosts.host);
     const std::string victim = routing_of(field.victim.where());
     REQUIRE(victim.find(kGatewayMac.to_string()) != std::string::npos);
 
-    for (const std::string& claimed : {std::string(kGateway4), field.victim.ipv4(),
-                                       std::string(Hosts::kHost4), std::string("10.9.8.7")}) {
-      for (const std::string& told : {claimed, field.victim.ipv4(), std::string(kGateway4)}) {
+    for (const std::string& claimed :
+         Addresses{kGateway4, field.victim.ipv4(), Hosts::kHost4, Hosts::kInner4}) {
+      for (const std::string& told : Addresses{claimed, field.victim.ipv4(), kGateway4}) {
         for (const MacAddress& to : {kEveryone, kGatewayMac, field.victim.mac()}) {
           for (const std::uint16_t operation : {1, 2}) {
             const Bytes lie = arp(operation, mac, claimed, to, told);
@@ -170,20 +167,18 @@ TEST_CASE("neighbour discovery of a tenant's changes nothing for others") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const Attacker& attacker = field.attacker;
     const std::string host = routing_of(field.hosts.host);
     const std::string victim = routing_of(field.victim.where());
     REQUIRE(victim.find(kGateway6) != std::string::npos);
 
-    for (const std::string& from : {attacker.ipv6(), field.victim.ipv6(), std::string(kGateway6),
-                                    std::string("fe80::1"), std::string("::")}) {
+    for (const std::string& from :
+         Addresses{attacker.ipv6(), field.victim.ipv6(), kGateway6, "fe80::1", "::"}) {
       for (const std::string& to :
-           {std::string("ff02::1"), std::string("ff02::2"), std::string(kGateway6),
-            std::string(Hosts::kHost6), field.victim.ipv6()}) {
-        for (const std::string& about :
-             {std::string(kGateway6), field.victim.ipv6(), std::string(Hosts::kInner6)}) {
+           Addresses{"ff02::1", "ff02::2", kGateway6, Hosts::kHost6, field.victim.ipv6()}) {
+        for (const std::string& about : Addresses{kGateway6, field.victim.ipv6(), Hosts::kInner6}) {
           for (const Bytes& lie : lies(from, to, about, attacker.mac())) {
             for (const MacAddress& mac : {kGatewayMac, kEveryone, field.victim.mac()}) {
               attacker.send(lie, attacker.mac(), mac);
@@ -207,7 +202,7 @@ TEST_CASE("there is nobody at link-local addresses, and nobody who comes from on
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const Attacker& attacker = field.attacker;
     Tap service(field.hosts.host, "::", 5353);
@@ -221,9 +216,9 @@ TEST_CASE("there is nobody at link-local addresses, and nobody who comes from on
       return std::string("fe80::1");
     });
 
-    for (const std::string& from : {std::string("fe80::66"), attacker.ipv6()}) {
-      for (const std::string& to : {uplink, std::string("fe80::1"), std::string("fe80::77"),
-                                    std::string("ff02::1"), std::string("169.254.1.1")}) {
+    for (const std::string& from : Addresses{"fe80::66", attacker.ipv6()}) {
+      for (const std::string& to :
+           Addresses{uplink, "fe80::1", "fe80::77", "ff02::1", "169.254.1.1"}) {
         const std::string source = to[0] == '1' ? attacker.ipv4() : from;
         for (const MacAddress& mac : {kGatewayMac, field.victim.mac(), kEveryone}) {
           attacker.send(udp(source, to, 5353, "forged"), attacker.mac(), mac);
@@ -243,20 +238,17 @@ TEST_CASE("what is for all is for nobody") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const Attacker& attacker = field.attacker;
     Tap service4(field.hosts.host, "0.0.0.0", 5353);
     Tap service6(field.hosts.host, "::", 5353);
 
     for (const std::string& to :
-         {std::string("255.255.255.255"), std::string("10.213.255.255"),
-          std::string("198.51.100.255"), std::string("10.9.8.255"), std::string("224.0.0.1"),
-          std::string("224.0.0.251"), std::string("239.255.255.250"), std::string("ff02::1"),
-          std::string("ff02::2"), std::string("ff02::fb"), std::string("ff05::2"),
-          std::string("ff0e::1")}) {
-      const std::string& from =
-          to.find(':') == std::string::npos ? attacker.ipv4() : attacker.ipv6();
+         Addresses{"255.255.255.255", "10.213.255.255", "198.51.100.255", "10.9.8.255", "224.0.0.1",
+                   "224.0.0.251", "239.255.255.250", "ff02::1", "ff02::2", "ff02::fb", "ff05::2",
+                   "ff0e::1"}) {
+      const std::string& from = is_ipv4(to) ? attacker.ipv4() : attacker.ipv6();
       const Bytes low = address_bytes(to).substr(address_bytes(to).size() - 3);
       MacAddress group{{0x01, 0x00, 0x5e, static_cast<std::uint8_t>(low[0] & 0x7f),
                         static_cast<std::uint8_t>(low[1]), static_cast<std::uint8_t>(low[2])}};
@@ -307,15 +299,14 @@ TEST_CASE("fragments do not get where whole packets do not") {
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const Attacker& attacker = field.attacker;
     std::uint16_t id = 100;
 
-    for (const std::string& to : {std::string(Hosts::kInner4), field.victim.ipv4(),
-                                  std::string(Hosts::kInner6), field.victim.ipv6()}) {
-      const std::string& from =
-          to.find(':') == std::string::npos ? attacker.ipv4() : attacker.ipv6();
+    for (const std::string& to :
+         Addresses{Hosts::kInner4, field.victim.ipv4(), Hosts::kInner6, field.victim.ipv6()}) {
+      const std::string& from = is_ipv4(to) ? attacker.ipv4() : attacker.ipv6();
       for (const std::size_t first : {8, 16}) {
         const auto parts = in_parts(from, to, ++id, first, "forged-forged-forged-forged");
         for (const Bytes& part : parts) attacker.send(part);
@@ -344,7 +335,7 @@ TEST_CASE("a part of a packet in another's name is not put together with his own
   SBX_REQUIRE_ROOT();
 
   for (const auto mode : kModes) {
-    CAPTURE(static_cast<int>(mode));
+    CAPTURE(mode);
     Battlefield field(mode);
     const auto attack = [&field](const std::string& from, const char* to) {
       const auto lie = in_parts(from, to, 77, 16, "a poison, with the rest of it");
