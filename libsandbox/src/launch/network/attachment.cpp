@@ -12,14 +12,12 @@
 #include <stdexcept>
 #include <utility>
 
-#include "kernel/netlink/route_messages.hpp"
 #include "launch/network/address_book.hpp"
 #include "launch/network/host_ports.hpp"
 #include "launch/network/host_setup.hpp"
-#include "launch/network/namespace_number.hpp"
 #include "launch/network/tenant.hpp"
+#include "launch/network/tenant_links.hpp"
 #include "launch/network/wall.hpp"
-#include "sbx/link.hpp"
 #include "sbx/namespace.hpp"
 #include "sys/error.hpp"
 #include "sys/raw.hpp"
@@ -27,7 +25,6 @@
 namespace sbx::detail {
 namespace {
 
-constexpr const char* kInnerLink = "eth0";
 constexpr std::size_t kLongestName = 64;
 
 /// Of what is undone because of an error nothing is told but that error.
@@ -63,25 +60,6 @@ void require_rights() {
 
 bool is_missing(const SystemError& error) { return error.code().value() == ENOENT; }
 
-/// The host's way to the tenant: through a link that goes by itself, or through the bridge, to
-/// which all of them are.
-void remove_way(const Tenant& tenant, const TenantAddresses& self, Conversations& kernel) {
-  const auto way = find_link(kernel.links, self.entry);
-  if (!way) return;
-  for (const IpAddress& address : {self.ipv4, self.ipv6}) {
-    try {
-      RouteMessages messages;
-      if (!tenant.on_bridge()) {
-        messages.remove_route(*way, {.destination = {address, address.bits()}});
-      }
-      messages.remove_neighbour(*way, address);
-      messages.send(kernel.links);
-    } catch (const SystemError&) {
-      // It had not come so far, or the link is just going.
-    }
-  }
-}
-
 /// Ends what the kernel remembers of the tenant's connections: whoever has the addresses next would
 /// get through with their packets, whatever he may. Nothing has passed in those that are not.
 void close_doors(const TenantAddresses& self, const std::optional<NetworkUsage>& usage,
@@ -109,9 +87,8 @@ NetworkUsage take_out(AddressBook& book, const Wall& wall, const Tenant& tenant,
   } catch (const SystemError& error) {
     if (!is_missing(error)) throw;  // it had not come so far, or somebody has removed the walls
   }
-  const TenantAddresses self(wall.names, wall.pools, tenant);
-  remove_way(tenant, self, kernel);
-  close_doors(self, usage, kernel.tracking);
+  TenantLinks(wall, tenant, kernel).remove_way();
+  close_doors(TenantAddresses(wall.names, wall.pools, tenant), usage, kernel.tracking);
   book.leave(tenant, usage.value_or(NetworkUsage()), std::move(owned));
   return usage.value_or(NetworkUsage());
 }
@@ -158,20 +135,6 @@ void require_free_ports(const AddressBook& book, const Tenant& self) {
   }
 }
 
-/// The link of one who had the slot before, and has ended: the kernel has not come to it yet, or
-/// somebody keeps its namespace, who would speak for `tenant` as soon as that is let in.
-void remove_old_link(const Wall& wall, const Tenant& tenant, Conversations& kernel) {
-  const auto link = find_link(kernel.links, TenantAddresses(wall.names, wall.pools, tenant).link);
-  if (!link) return;
-  RouteMessages messages;
-  messages.remove(*link);
-  try {
-    messages.send(kernel.links);
-  } catch (const SystemError& error) {
-    if (error.code().value() != ENODEV) throw;
-  }
-}
-
 void commit_admission(AddressBook& book, const Network& network, const HostRecord& record,
                       const Wall& wall, const Tenant& tenant, Conversations& kernel) {
   nft::Batch batch;
@@ -183,104 +146,6 @@ void commit_admission(AddressBook& book, const Network& network, const HostRecor
     if (!is_missing(error)) throw;
     rebuild_walls(book, network.host, record, kernel);
   }
-}
-
-/// The outer end, and the host's way to the sandbox.
-void connect_outside(const Tenant& tenant, const Wall& wall, Ipv6 ipv6, bool to_loopback,
-                     const Namespace& inside, Conversations& kernel) {
-  const TenantAddresses self(wall.names, wall.pools, tenant);
-  const Veth veth{.name = self.link,
-                  .mac = tenant.on_bridge() ? std::nullopt : std::optional(kHostMac),
-                  .group = wall.names.group,
-                  .peer_name = kInnerLink,
-                  .peer_mac = self.mac,
-                  .peer_namespace = &inside,
-                  .arp = false,
-                  .link_local = false};
-  number_namespace(inside, kernel.links);
-  RouteMessages making;
-  making.create(veth);
-  making.send(kernel.links);
-  const LinkName outer = open_link(kernel.links, self.link);
-  const LinkName way = tenant.on_bridge() ? open_link(kernel.links, self.entry) : outer;
-  RouteMessages messages;
-  if (tenant.on_bridge()) {
-    messages.join(outer, way, {.isolated = true, .learning = false, .flood = false});
-    messages.add_forwarding(outer, self.mac);
-  }
-  if (ipv6 != Ipv6::kAbsent) messages.set_no_link_local(outer);
-  if (!tenant.on_bridge()) messages.refuse_source_routes(outer);
-  messages.set_up(outer);
-  for (const IpPrefix& pool : pools_in_use(wall.pools, ipv6)) {
-    const IpAddress address = pool.at(tenant.slot);
-    // On the bridge each sees to the way to all: it may have lost it with its IPv6.
-    const IpPrefix reached = tenant.on_bridge() ? pool : IpPrefix{address, address.bits()};
-    messages.add_route(way, {.destination = reached}, Existing::kReplaced);
-    messages.add_neighbour(way, address, self.mac, Existing::kReplaced);
-  }
-  if (tenant.network.rate_bits_per_second != 0) {
-    messages.limit_rate(outer, tenant.network.rate_bits_per_second);
-  }
-  messages.send(kernel.links);
-  if (!tenant.on_bridge() && to_loopback) open_to_loopback(outer, ipv6, kernel.links);
-}
-
-IpPrefix all_of(const IpPrefix& pool) {
-  return IpPrefix::parse(pool.address.family() == IpFamily::kIpv4 ? "0.0.0.0/0" : "::/0");
-}
-
-void add_address(RouteMessages& messages, const LinkName& inner, const IpPrefix& pool, Slot slot) {
-  const IpAddress address = pool.at(slot);
-  messages.add_address(inner, {address, address.bits()}, Existing::kRefused);
-  messages.add_neighbour(inner, pool.at(kGateway), kHostMac, Existing::kReplaced);
-}
-
-/// Whether it could be given one. By its settings the namespace may have none: it was made with
-/// those of the kernel's parameters, or of another's (net.core.devconf_inherit_init_net).
-bool add_ipv6(const LinkName& inner, const IpPrefix& pool, Slot slot, NetlinkSocket& inside) {
-  RouteMessages messages;
-  messages.set_no_link_local(inner);
-  add_address(messages, inner, pool, slot);
-  try {
-    messages.send(inside);
-  } catch (const SystemError& error) {
-    if (error.code().value() != EACCES) throw;
-    return false;
-  }
-  return true;
-}
-
-/// The inner end: its addresses, and the one way out.
-void connect_inside(const Pools& pools, const Tenant& tenant, Ipv6 ipv6, UniqueFd socket) {
-  NetlinkSocket inside(std::move(socket));
-  const LinkName inner = open_link(inside, kInnerLink);
-  std::vector<IpPrefix> used = {pools.ipv4};
-  if (ipv6 == Ipv6::kOn && add_ipv6(inner, pools.ipv6, tenant.slot, inside)) {
-    used.push_back(pools.ipv6);
-  }
-  RouteMessages messages;
-  if (ipv6 == Ipv6::kOff) messages.set_no_link_local(inner);
-  add_address(messages, inner, pools.ipv4, tenant.slot);
-  // Now the kernel goes through all of the host's routes of IPv6: what comes after it waits.
-  messages.set_up(inner);
-  for (const IpPrefix& pool : used) {
-    messages.add_route(inner,
-                       {.destination = all_of(pool), .gateway = pool.at(kGateway), .on_link = true},
-                       Existing::kReplaced);
-  }
-  if (tenant.network.rate_bits_per_second != 0) {
-    messages.limit_rate(inner, tenant.network.rate_bits_per_second);
-  }
-  messages.send(inside);
-}
-
-/// An end of a pair sends nothing until the kernel has noticed that the other is up, too, which can
-/// take a second, and so it is with a bridge.
-void wake(const Tenant& tenant, const TenantAddresses& self, Conversations& kernel) {
-  RouteMessages messages;
-  messages.wake(open_link(kernel.links, self.link));
-  if (tenant.on_bridge()) messages.wake(open_link(kernel.links, self.entry));
-  messages.send(kernel.links);
 }
 
 /// Who waits for a sandbox may be elsewhere than who has started it.
@@ -320,7 +185,7 @@ void Attachment::State::prepare(AddressBook& book) {
 void Attachment::State::enter(AddressBook& book) {
   owned = book.enter(tenant, record.pools);
   try {
-    remove_old_link(wall, tenant, *kernel);
+    TenantLinks(wall, tenant, *kernel).remove_former();
     commit_admission(book, tenant.network, record, wall, tenant, *kernel);
   } catch (const std::exception&) {
     undo([&] { take_out(book, wall, tenant, *kernel, std::move(owned)); });
@@ -365,15 +230,11 @@ Attachment::Attachment(const Network& network) : state_(std::make_unique<State>(
 }
 
 void Attachment::connect(pid_t pid, UniqueFd inside) {
-  Conversations& kernel = *state_->kernel;
   const Tenant& tenant = state_->tenant;
-  const TenantAddresses self(state_->wall.names, state_->wall.pools, tenant);
-  const Namespace theirs = Namespace::of(pid, NamespaceKind::kNet);
   const bool to_loopback = !tenant.network.publish.empty() || asks_loopback(state_->record);
-  const Ipv6 ipv6 = state_->ipv6;
-  connect_outside(tenant, state_->wall, ipv6, to_loopback, theirs, kernel);
-  connect_inside(state_->wall.pools, tenant, ipv6, std::move(inside));
-  wake(tenant, self, kernel);
+  TenantLinks(state_->wall, tenant, *state_->kernel)
+      .connect(Namespace::of(pid, NamespaceKind::kNet), std::move(inside),
+               {.ipv6 = state_->ipv6, .to_loopback = to_loopback});
 }
 
 void Attachment::finish() noexcept {
