@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/network/address_book.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -14,6 +12,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "launch/network/book_files.hpp"
 #include "launch/network/tenant_json.hpp"
 #include "sys/error.hpp"
 #include "sys/number.hpp"
@@ -24,88 +23,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kGuesses = 64;
-constexpr int kAttempts = 100;
 constexpr const char* kHost = "host";
 constexpr const char* kPools = "pools";
-constexpr const char* kNew = ".new";  // what is not yet whole
-
-/// Where the file is, for messages.
-std::string place_of(int directory, const std::string& name) {
-  if (directory == AT_FDCWD) return printable(name);
-  std::error_code unknown;
-  const fs::path parent = fs::read_symlink(fmt::format("/proc/self/fd/{}", directory), unknown);
-  return printable((parent / name).native());
-}
-
-/// For the errno of the call that has just failed.
-[[noreturn]] void throw_failed(const char* attempt, int directory, const std::string& name) {
-  const int error = errno;
-  throw SystemError(error, fmt::format("cannot {} '{}'", attempt, place_of(directory, name)));
-}
-
-/// Opens a directory that is the caller's and that nobody else may write to; makes it first.
-UniqueFd own_directory(int parent, const std::string& name) {
-  const auto open = [&] {
-    return UniqueFd(
-        ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  };
-  UniqueFd fd = open();
-  if (!fd && errno == ENOENT) {
-    if (::mkdirat(parent, name.c_str(), 0700) < 0 && errno != EEXIST) {
-      throw_failed("make the directory", parent, name);
-    }
-    fd = open();
-  }
-  if (!fd) throw_failed("open the directory", parent, name);
-  struct stat status {};
-  if (::fstat(fd.get(), &status) < 0) throw_failed("look at", parent, name);
-  if (status.st_uid != ::geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    throw SystemError(EPERM, fmt::format("cannot use the directory '{}'", place_of(parent, name)),
-                      "it must be the caller's, and nobody else may write to it");
-  }
-  return fd;
-}
-
-/// The one by which a book begins.
-UniqueFd own_top(const fs::path& top) {
-  const fs::path path = fs::absolute(top).lexically_normal();
-  if (path.has_parent_path()) {
-    std::error_code ignored;  // the next step says it better
-    fs::create_directories(path.parent_path(), ignored);
-  }
-  return own_directory(AT_FDCWD, path.native());
-}
-
-/// A directory below one that is the caller's, where nobody else can have made it.
-UniqueFd directory_below(const UniqueFd& top, const fs::path& path) {
-  UniqueFd found(
-      ::openat(top.get(), path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (found) return found;
-  int parent = top.get();
-  for (const fs::path& name : path) {
-    found = own_directory(parent, name.native());
-    parent = found.get();
-  }
-  return found;
-}
-
-/// Locked; whoever had the lock before may have tidied it away.
-UniqueFd lock_directory(const UniqueFd& top, const fs::path& path) {
-  for (int attempt = 1;; ++attempt) {
-    UniqueFd found;
-    try {
-      found = directory_below(top, path);
-    } catch (const SystemError& error) {
-      if (error.code().value() != ENOENT || attempt == kAttempts) throw;
-      continue;  // while it was made
-    }
-    while (::flock(found.get(), LOCK_EX) < 0) {
-      if (errno != EINTR) throw_errno("cannot lock the book of addresses");
-    }
-    struct stat status {};
-    if (::fstat(found.get(), &status) == 0 && status.st_nlink > 0) return found;
-  }
-}
 
 /// What tells the calling thread's network namespace from all others since the machine's start.
 std::string namespace_cookie() {
@@ -116,21 +35,6 @@ std::string namespace_cookie() {
     throw_errno("cannot identify the network namespace");
   }
   return std::to_string(cookie);
-}
-
-/// None when the file is not there.
-std::optional<std::string> read_file(const UniqueFd& directory, const std::string& name) {
-  const UniqueFd fd(::openat(directory.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd && errno == ENOENT) return std::nullopt;
-  std::string text;
-  std::array<char, 4096> bytes{};
-  for (ssize_t size = -1; fd && size != 0;) {
-    size = ::read(fd.get(), bytes.data(), bytes.size());
-    if (size < 0 && errno != EINTR) throw_errno("cannot read '{}' in the book of addresses", name);
-    if (size > 0) text.append(bytes.data(), static_cast<std::size_t>(size));
-  }
-  if (!fd) throw_errno("cannot open '{}' in the book of addresses", printable(name));
-  return text;
 }
 
 template <typename Parse>
@@ -146,65 +50,10 @@ auto parse_file(const UniqueFd& directory, const std::string& name, Parse parse)
   }
 }
 
-void write_new(const UniqueFd& directory, const std::string& name, const std::string& text) {
-  const UniqueFd fd(
-      ::openat(directory.get(), kNew, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-  const ssize_t size = fd ? ::write(fd.get(), text.data(), text.size()) : -1;
-  if (size == static_cast<ssize_t>(text.size())) return;
-  const int error = size < 0 ? errno : ENOSPC;
-  ::unlinkat(directory.get(), kNew, 0);
-  throw SystemError(error, fmt::format("cannot write '{}'", place_of(directory.get(), name)));
-}
-
-/// The file is the old one, or the whole new one.
-void write_file(const UniqueFd& directory, const std::string& name, const std::string& text) {
-  write_new(directory, name, text);
-  if (::renameat(directory.get(), kNew, directory.get(), name.c_str()) < 0) {
-    throw_failed("write", directory.get(), name);
-  }
-}
-
-void remove_file(const UniqueFd& directory, const std::string& name) {
-  if (::unlinkat(directory.get(), name.c_str(), 0) < 0 && errno != ENOENT) {
-    throw_errno("cannot remove '{}' from the book of addresses", printable(name));
-  }
-}
-
-bool has(const UniqueFd& directory, const std::string& name) {
-  struct stat status {};
-  return ::fstatat(directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-/// What the symbolic link leads to; empty when there is none.
-std::string read_link(const UniqueFd& directory, const std::string& name) {
-  std::array<char, 256> text{};
-  const ssize_t size = ::readlinkat(directory.get(), name.c_str(), text.data(), text.size());
-  return size < 0 ? std::string() : std::string(text.data(), static_cast<std::size_t>(size));
-}
-
 Slot random_slot(Slot last) {
   std::uint32_t value = 0;
   if (::getrandom(&value, sizeof value, 0) < 0) throw_errno("cannot get random bytes");
   return kFirstSlot + value % (last - kFirstSlot + 1);
-}
-
-/// Passes the names of files on, until `each` says false; whether it did. By getdents64(2), because
-/// readdir(3) reads hundreds ahead, of which who asks whether there is any wants one.
-template <typename Each>
-bool walk(const UniqueFd& directory, Each each) {
-  const UniqueFd copy(::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!copy) throw_errno("cannot read the book of addresses");
-  alignas(dirent64) std::array<char, 512> bytes{};
-  for (;;) {
-    const ssize_t size = ::getdents64(copy.get(), bytes.data(), bytes.size());
-    if (size < 0) throw_errno("cannot read the book of addresses");
-    if (size == 0) return false;
-    for (ssize_t at = 0; at < size;) {
-      const auto* entry = reinterpret_cast<const dirent64*>(bytes.data() + at);
-      at += entry->d_reclen;
-      if (entry->d_name[0] != '.' && !each(std::string(entry->d_name))) return true;
-    }
-  }
 }
 
 /// Whether the sandbox runs. In another pid namespace nobody can tell: it is left to whoever is at
@@ -281,8 +130,8 @@ UniqueFd AddressBook::enter_at(Tenant& tenant, Slot slot) {
 /// A slot that nobody has, and that is nobody's when he comes back; else, of those that wait for
 /// somebody to come back, the one that has waited longest.
 Slot AddressBook::find_free(Slot last) {
-  const auto is_used = [&](Slot slot) { return has(entries_, std::to_string(slot)); };
-  const auto is_kept = [&](Slot slot) { return has(slots_, std::to_string(slot)); };
+  const auto is_used = [&](Slot slot) { return has_file(entries_, std::to_string(slot)); };
+  const auto is_kept = [&](Slot slot) { return has_file(slots_, std::to_string(slot)); };
   for (int guess = 0; guess < kGuesses; ++guess) {
     const Slot slot = random_slot(last);
     if (!is_used(slot) && !is_kept(slot)) return slot;
@@ -332,7 +181,7 @@ UniqueFd AddressBook::enter(Tenant& tenant, const Pools& pools) {
   }
   const Slot slot = record ? record->slot : find_free(last);
   if (!record) keep(name, slot);
-  if (has(entries_, std::to_string(slot))) {
+  if (has_file(entries_, std::to_string(slot))) {
     throw SystemError(EBUSY, fmt::format("cannot give '{}' its addresses", printable(name)),
                       "a sandbox of that name has them");
   }
@@ -410,8 +259,7 @@ void AddressBook::forget(const std::string& name) {
 }
 
 void AddressBook::tidy() noexcept {
-  // What somebody who was killed was writing.
-  for (const UniqueFd* directory : {&run_, &entries_}) ::unlinkat(directory->get(), kNew, 0);
+  for (const UniqueFd* directory : {&run_, &entries_}) remove_unfinished(*directory);
   owners_.tidy();
   remove_directories();
 }
