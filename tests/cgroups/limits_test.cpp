@@ -31,6 +31,7 @@
 #include "support/temp_dir.hpp"
 
 namespace fs = std::filesystem;
+using sbx::Controller;
 using sbx::ExitReason;
 using sbx::Limits;
 using sbx::Report;
@@ -69,18 +70,23 @@ std::string why_no_limits(const Limits& limits) {
     if (!reason.empty()) SBX_SKIP("needs a place among the control groups: " + reason); \
   } while (false)
 
-/// The first of the groups that are not as they were `before`: ours, or with other limits. systemd
-/// starts and stops services of its own meanwhile.
+/// Whether this process is in the group of that path, or in one below it.
+bool holds_us(const std::string& path) {
+  const sbx::Cgroup own = sbx::Cgroup::of(::getpid());
+  const auto all = {Controller::kCpu, Controller::kCpuset, Controller::kHugetlb,
+                    Controller::kIo,  Controller::kMemory, Controller::kPids};
+  return std::ranges::any_of(all, [&](Controller controller) {
+    return (own.path(controller).native() + "/").starts_with(path + "/");
+  });
+}
+
+/// The first of the groups that are not as they were `before`: made by us, or ours with other
+/// limits. systemd starts and stops services of its own meanwhile.
 std::string first_change(const std::set<std::string>& before) {
-  const auto path_of = [](const std::string& group) { return group.substr(0, group.find(' ')); };
   for (const std::string& group : all_cgroups()) {
     if (before.contains(group)) continue;
-    const std::string path = path_of(group);
-    const bool is_ours = path.find("/sbx-") != std::string::npos;
-    if (is_ours || std::ranges::any_of(
-                       before, [&](const std::string& each) { return path_of(each) == path; })) {
-      return group;
-    }
+    const std::string path = group.substr(0, group.find(' '));
+    if (path.find("/sbx-") != std::string::npos || holds_us(path)) return group;
   }
   return {};
 }

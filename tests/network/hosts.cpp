@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "network/hosts.hpp"
 
+#include <net/if.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 
 #include <fstream>
+#include <stdexcept>
+#include <utility>
 
 #include "sbx/nftables.hpp"
 #include "support/command.hpp"
@@ -43,6 +48,19 @@ void add_default_routes(Link& link, const char* gateway4, const char* gateway6) 
   link.add_route({.destination = IpPrefix::parse("::/0"), .gateway = IpAddress::parse(gateway6)});
 }
 
+/// A link sends nothing, and lacks some routes, until the kernel has noticed that both ends are up:
+/// within a second, or when it is asked (since Linux 6.8).
+void wait_until_running(const Namespace& where, const Link& link) {
+  const UniqueFd socket(where.run([] { return ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0); }));
+  const bool is_running = wait_until([&] {
+    ifreq request{};
+    link.name().copy(request.ifr_name, sizeof request.ifr_name - 1);
+    return link.is_up() && ::ioctl(socket.get(), SIOCGIFFLAGS, &request) == 0 &&
+           (request.ifr_flags & IFF_RUNNING) != 0;
+  });
+  if (!is_running) throw std::runtime_error("'" + link.name() + "' does not come up");
+}
+
 }  // namespace
 
 Hosts::Hosts()
@@ -77,9 +95,9 @@ Hosts::Hosts()
   add(inner_link, {"10.9.8.7/24", "fd99::7/64"});
   add_default_routes(inner_link, kHostInner4, kHostInner6);
   set(host, "ipv4/ip_forward", "0");
-  // Else the kernel may take a second to notice that both ends of a pair are up.
-  for (const Link* link : {&uplink, &world, &beside, &inner_link}) {
-    [[maybe_unused]] const bool up = link->is_up();
+  for (const auto& [where, link] : {std::pair(&host, &uplink), std::pair(&internet, &world),
+                                    std::pair(&host, &beside), std::pair(&inner, &inner_link)}) {
+    wait_until_running(*where, *link);
   }
 }
 
