@@ -315,6 +315,21 @@ TEST_CASE("who comes after has none of the connections of who was there before")
   }
 }
 
+namespace {
+
+/// Waits until no link of a sandbox's is there.
+bool comes_to_no_sandbox(const Hosts& hosts) {
+  const sbx::Rtnetlink links(hosts.host);
+  return wait_until([&] {
+    const auto names = links.names();
+    return std::none_of(names.begin(), names.end(), [](const std::string& name) {
+      return name.starts_with("sb") && !name.ends_with("bridge");
+    });
+  });
+}
+
+}  // namespace
+
 TEST_CASE("the port of who has ended leads nobody to who comes after") {
   SBX_REQUIRE_ROOT();
 
@@ -331,13 +346,7 @@ TEST_CASE("the port of who has ended leads nobody to who comes after") {
       const Sandbox before = hosts.start(network, "sleep 1d");
       ::kill(before.pid(), SIGKILL);
       // Its link is gone, and nobody has taken it out.
-      const sbx::Rtnetlink links(hosts.host);
-      CHECK(wait_until([&] {
-        const auto names = links.names();
-        return std::none_of(names.begin(), names.end(), [](const std::string& name) {
-          return name.starts_with("sb") && !name.ends_with("bridge");
-        });
-      }));
+      CHECK(comes_to_no_sandbox(hosts));
       CHECK(::send(caller.get(), "early", 5, 0) == 5);
     }
 
@@ -352,6 +361,32 @@ TEST_CASE("the port of who has ended leads nobody to who comes after") {
 
     CHECK(inside.heard("forged") == 0);
     CHECK(internet.heard("early") == 0);
+  }
+}
+
+TEST_CASE("who on the host asks at the port of who has ended sends nothing elsewhere") {
+  SBX_REQUIRE_ROOT();
+
+  for (const auto mode : kModes) {
+    CAPTURE(mode);
+    const Hosts hosts;
+    Tap internet(hosts.internet);
+    Network network = hosts.network(mode);
+    network.publish = {PublishedPort::parse("7777:53/udp")};
+    const Sandbox before = hosts.start(network, "sleep 1d");
+    ::kill(before.pid(), SIGKILL);
+    CHECK(comes_to_no_sandbox(hosts));
+
+    for (const char* address : {Hosts::kHost4, Hosts::kHost6, "127.0.0.1", "::1"}) {
+      const UniqueFd caller = connected(hosts.host, address, 7777, SOCK_DGRAM);
+      ::send(caller.get(), "secret", 6, 0);
+    }
+    say(hosts.host, Hosts::kInternet6, 9, "settled");
+    CHECK(internet.wait_for("settled"));
+    say(hosts.host, Hosts::kInternet4, 9, "settled");
+    CHECK(internet.wait_for("settled"));
+
+    CHECK(internet.heard("secret") == 0);
   }
 }
 

@@ -330,6 +330,16 @@ void build_nat(Builder& wall, const Wall& about) {
   }
 
   wall.base("translate", ChainType::kNat, Hook::kPostrouting, kSourceNat);
+  // Of the host's own connections: to the port of a sandbox whose link is gone, which would take
+  // the way to the internet. Only here their way is known that has changed with their destination.
+  for (const IpPrefix& pool : {about.pools.ipv4, about.pools.ipv6}) {
+    wall.rule("translate",
+              Rule()
+                  .differs(Field::kOutputGroup, ours)
+                  .within(parts_of(pool.address).destination, {pool.first(), pool.length})
+                  .has_any(Field::kStatus, nft::kDestinationTranslated)
+                  .drop());
+  }
   for (const char* loopback : {"127.0.0.0/8", "::1"}) {
     const IpPrefix block = IpPrefix::parse(loopback);
     wall.rule("translate", Rule()
