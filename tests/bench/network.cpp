@@ -120,9 +120,10 @@ std::string outside_script(const FloorTenant& tenant, const Inside& inside) {
   }
   text += fmt::format("link set {0} addrgenmode none\nlink set {0} up\n", self.link);
   for (const IpAddress& address : {self.ipv4, self.ipv6}) {
-    if (routed) text += fmt::format("route replace {} dev {}\n", address.to_string(), self.entry);
-    text += fmt::format("neigh replace {} lladdr {} dev {} nud permanent\n", address.to_string(),
-                        mac, self.entry);
+    text += fmt::format(
+        "route replace {0} dev {1}\nneigh replace {0} lladdr {2} dev {1} "
+        "nud permanent\n",
+        address.to_string(), self.entry, mac);
   }
   return text;
 }

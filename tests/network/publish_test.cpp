@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "network/attacker.hpp"
 #include "network/hosts.hpp"
 #include "sbx/error.hpp"
 #include "support/require.hpp"
@@ -14,11 +15,13 @@ using sbx::Network;
 using sbx::PublishedPort;
 using sbx::Sandbox;
 using sbx::SystemError;
+using sbx::test::address_of;
 using sbx::test::can_connect;
 using sbx::test::Hosts;
 using sbx::test::kModes;
 using sbx::test::Listener;
 using sbx::test::namespace_of;
+using sbx::test::run_ip;
 using sbx::test::set;
 using enum sbx::Network::Mode;
 
@@ -61,6 +64,22 @@ TEST_CASE("a published port is reached from outside and from the host, over both
     CHECK(can_connect(hosts.host, "127.0.0.1", 8080));
     CHECK(can_connect(hosts.host, Hosts::kHost6, 8080));
     CHECK(can_connect(hosts.host, "::1", 8080));
+  }
+}
+
+TEST_CASE("what a router announces of a sandbox's address leads nobody away from it") {
+  SBX_REQUIRE_ROOT();
+
+  for (const auto mode : kModes) {
+    CAPTURE(mode);
+    const Hosts hosts;
+    const Sandbox sandbox = hosts.start(publishing(hosts, mode, "8080:80"), "sleep 1d");
+    const Service service(sandbox);
+    const std::string announced = address_of(sandbox, sbx::IpFamily::kIpv6) + "/128 dev up0";
+    run_ip(hosts.host, "-6 route add " + announced + " metric 256 proto ra");
+
+    CHECK(can_connect(hosts.host, Hosts::kHost6, 8080));
+    CHECK(can_connect(hosts.internet, Hosts::kHost6, 8080));
   }
 }
 

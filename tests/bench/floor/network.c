@@ -91,8 +91,8 @@ static void put_forwarding(struct messages* all, int index, const uint8_t* mac) 
 }
 
 /* To `address` alone or, by `gateway`, to everywhere. */
-static void put_route(struct messages* all, int index, const uint8_t* address, size_t size,
-                      const uint8_t* gateway) {
+static void put_route(struct messages* all, int type, int flags, int index, const uint8_t* address,
+                      size_t size, const uint8_t* gateway) {
   const struct rtmsg header = {.rtm_family = size == 4 ? AF_INET : AF_INET6,
                                .rtm_dst_len = gateway ? 0 : (unsigned char)(size * 8),
                                .rtm_table = RT_TABLE_MAIN,
@@ -100,7 +100,7 @@ static void put_route(struct messages* all, int index, const uint8_t* address, s
                                .rtm_scope = gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK,
                                .rtm_type = RTN_UNICAST,
                                .rtm_flags = gateway ? RTNH_F_ONLINK : 0};
-  begin(all, RTM_NEWROUTE, replace, &header, sizeof header);
+  begin(all, type, flags, &header, sizeof header);
   if (address) put(all, RTA_DST, address, size);
   if (gateway) put(all, RTA_GATEWAY, gateway, size);
   put_number(all, RTA_OIF, (uint32_t)index);
@@ -124,10 +124,8 @@ static int join_outside(const struct floor_network* sandbox, int socket) {
   all.used = 0;
   put_up(&all, index, sandbox->bridge != 0);
   if (sandbox->bridge != 0) put_forwarding(&all, index, sandbox->mac);
-  if (sandbox->bridge == 0) {
-    put_route(&all, way, sandbox->ipv4, 4, NULL);
-    put_route(&all, way, sandbox->ipv6, 16, NULL);
-  }
+  put_route(&all, RTM_NEWROUTE, replace, way, sandbox->ipv4, 4, NULL);
+  put_route(&all, RTM_NEWROUTE, replace, way, sandbox->ipv6, 16, NULL);
   put_neighbour(&all, way, sandbox->ipv4, 4, sandbox->mac);
   put_neighbour(&all, way, sandbox->ipv6, 16, sandbox->mac);
   return send_all(&all, socket, 0);
@@ -141,8 +139,8 @@ static int join_inside(const struct floor_network* sandbox) {
   put_neighbour(&all, index, sandbox->gateway4, 4, sandbox->host_mac);
   put_neighbour(&all, index, sandbox->gateway6, 16, sandbox->host_mac);
   put_up(&all, index, 0);
-  put_route(&all, index, NULL, 4, sandbox->gateway4);
-  put_route(&all, index, NULL, 16, sandbox->gateway6);
+  put_route(&all, RTM_NEWROUTE, replace, index, NULL, 4, sandbox->gateway4);
+  put_route(&all, RTM_NEWROUTE, replace, index, NULL, 16, sandbox->gateway6);
   return send_all(&all, sandbox->socket, 0);
 }
 
@@ -172,10 +170,12 @@ int floor_network_connect(const struct floor_network* sandbox) {
 
 int floor_network_leave(const struct floor_network* sandbox) {
   int result = floor_elements_remove(sandbox);
-  /* Its link takes the neighbours with it; those of the bridge stay. */
+  /* Its link takes the routes through it with it; those through the bridge stay. */
   if (result < 0 || sandbox->bridge == 0) return result;
   const int routes = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
   struct messages all = {.used = 0};
+  put_route(&all, RTM_DELROUTE, 0, sandbox->bridge, sandbox->ipv4, 4, NULL);
+  put_route(&all, RTM_DELROUTE, 0, sandbox->bridge, sandbox->ipv6, 16, NULL);
   const struct ndmsg four = {.ndm_family = AF_INET, .ndm_ifindex = sandbox->bridge};
   begin(&all, RTM_DELNEIGH, 0, &four, sizeof four);
   put(&all, NDA_DST, sandbox->ipv4, 4);

@@ -378,6 +378,16 @@ void RouteMessages::add_forwarding(const LinkName& port, const MacAddress& mac) 
                      printable(port.name)));
 }
 
+void RouteMessages::add_first_route(const LinkName& link, const IpAddress& address) {
+  const Route route{.destination = {address, address.bits()}};
+  const OwnedRoute first = route_of(link, route);
+  // Of IPv4 it is 0, which comes first; of IPv6 1024, and 256 of what a router announces.
+  if (address.family() == IpFamily::kIpv6) libnl().rtnl_route_set_priority(first.get(), 1);
+  append(messages_,
+         build(libnl().rtnl_route_build_add_request, first.get(), NLM_F_CREATE | NLM_F_REPLACE),
+         fmt::format("cannot add {}", name_route(link, route)));
+}
+
 void RouteMessages::add_local_route(const LinkName& link, const IpAddress& address) {
   constexpr std::uint32_t kLastChoice = 2048;
   const Route route{.destination = {address, address.bits()}};

@@ -58,6 +58,10 @@ class RouteMessages {
   void add_address(const LinkName& link, const IpPrefix& address, Existing existing);
   void remove_address(const LinkName& link, const IpPrefix& address);
   void add_route(const LinkName& link, const Route& route, Existing existing);
+  /// To that address alone: before all others, those of IPv6 that somebody announces, too. One that
+  /// is there is replaced.
+  void add_first_route(const LinkName& link, const IpAddress& address);
+
   void remove_route(const LinkName& link, const Route& route);
   void add_neighbour(const LinkName& link, const IpAddress& address, const MacAddress& mac,
                      Existing existing);

@@ -286,11 +286,8 @@ HostRecord set_up_host(AddressBook& book, const HostNetwork& host, Conversations
     update_name_servers(book, host, *found, kernel);
     return *found;
   }
-  if (found) {
-    // Left by somebody who was killed: their routes would be in the way.
-    remove_links(names_of(host));
-    remove_gateway(found->pools, kernel);
-  }
+  // Left by somebody who was killed: it would be in its own way.
+  if (found) remove_gateway(found->pools, kernel);
   HostRecord record;
   record.pools = choose_pools(book, host);
   record.closed = found ? found->closed : ClosedLinks();

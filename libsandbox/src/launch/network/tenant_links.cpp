@@ -80,9 +80,7 @@ void TenantLinks::connect_outside(const Namespace& theirs, const Shape& shape) {
   messages.set_up(outer);
   for (const IpPrefix& pool : pools_in_use(wall_.pools, shape.ipv6)) {
     const IpAddress address = pool.at(tenant_.slot);
-    // On the bridge each sees to the way to all: it may have lost it with its IPv6.
-    const IpPrefix reached = on_bridge ? pool : alone(address);
-    messages.add_route(way, {.destination = reached}, Existing::kReplaced);
+    messages.add_first_route(way, address);
     messages.add_neighbour(way, address, self_.mac, Existing::kReplaced);
   }
   if (rate != 0) messages.limit_rate(outer, rate);
@@ -129,7 +127,7 @@ void TenantLinks::remove_way() {
   for (const IpAddress& address : {self_.ipv4, self_.ipv6}) {
     try {
       RouteMessages messages;
-      if (!tenant_.on_bridge()) messages.remove_route(*way, {.destination = alone(address)});
+      messages.remove_route(*way, {.destination = alone(address)});
       messages.remove_neighbour(*way, address);
       messages.send(kernel_.links);
     } catch (const SystemError&) {
