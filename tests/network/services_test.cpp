@@ -45,11 +45,14 @@ bool is_installed(const char* program) {
   return sbx::test::run({.argv = {"sh", "-c", std::string("command -v ") + program}}).status == 0;
 }
 
-/// Starts `service`, and waits until it answers inside.
+/// Starts `service`, and waits until it answers inside, in both families: it listens in each apart.
 Sandbox start_serving(const Hosts& hosts, Network::Mode mode, const Service& service) {
   Sandbox sandbox = hosts.start(hosts.network(mode), std::string("exec ") + service.start);
   const auto inside = namespace_of(sandbox);
-  sbx::test::wait_until([&] { return can_connect(inside, "127.0.0.1", service.port); });
+  sbx::test::wait_until([&] {
+    return can_connect(inside, "127.0.0.1", service.port) &&
+           can_connect(inside, "::1", service.port);
+  });
   return sandbox;
 }
 
@@ -63,7 +66,7 @@ TEST_CASE("services on one port in two sandboxes are each sandbox's own") {
   const Hosts hosts;
 
   for (const Service& service : kServices) {
-    CAPTURE(service.program);
+    CAPTURE(std::string(service.program));
     const Sandbox alice = start_serving(hosts, kRouted, service);
     const Sandbox bob = start_serving(hosts, kBridge, service);
     const auto inside_alice = namespace_of(alice);
