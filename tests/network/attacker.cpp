@@ -65,7 +65,10 @@ void Attacker::send_frame(std::uint16_t type, const Bytes& payload, const MacAdd
   sockaddr_ll out{};
   out.sll_family = AF_PACKET;
   out.sll_ifindex = index_;
-  if (::sendto(socket_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&out),
+  // On a slow machine there may be no room until those before are on their way.
+  pollfd room{.fd = socket_.get(), .events = POLLOUT, .revents = 0};
+  if (::poll(&room, 1, kPatience) != 1 ||
+      ::sendto(socket_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&out),
                sizeof out) < 0) {
     throw_errno("cannot send a frame");
   }
