@@ -155,7 +155,7 @@ class SBX_API Cgroup {
 
 /// What a CgroupWatch tells.
 enum class CgroupEvent {
-  kEmpty,        ///< the last process of the group has ended
+  kEmpty,        ///< the last process of the group has ended; may be told more than once
   kOutOfMemory,  ///< the kernel looks for a process to kill, or has killed one
   kMemoryHigh,   ///< slowed down for memory_high_bytes
   kPressure,     ///< a threshold of PressureThreshold was crossed

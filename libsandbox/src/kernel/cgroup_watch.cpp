@@ -94,6 +94,8 @@ struct CgroupWatch::Source {
     return size <= 0 ? std::string() : std::string(text.data(), static_cast<std::size_t>(size));
   }
 
+  /// To be called when the kernel tells of a change. A text that is the same nevertheless was
+  /// another in between: processes came and ended.
   void add_changes(std::vector<CgroupEvent>& events) {
     if (kind == Kind::kThreshold) return events.push_back(CgroupEvent::kPressure);
     if (kind == Kind::kOutOfMemoryV1) {
@@ -102,8 +104,8 @@ struct CgroupWatch::Source {
       return;
     }
     const std::string now = read();
-    if (kind == Kind::kPopulation && value_of(before, "populated") == "1" &&
-        value_of(now, "populated") == "0") {
+    if (kind == Kind::kPopulation && value_of(now, "populated") == "0" &&
+        (value_of(before, "populated") == "1" || now == before)) {
       events.push_back(CgroupEvent::kEmpty);
     }
     if (kind == Kind::kMemory && has_grown(before, now, "oom_kill"))
