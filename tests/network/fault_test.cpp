@@ -49,7 +49,7 @@ std::vector<Call> places(const Hosts& hosts, const char* shape, Deed deed) {
   std::vector<Call> some;
   const std::size_t stride = std::max<std::size_t>(calls.size() / kSampled, 1);
   for (std::size_t i = 0; i < calls.size(); ++i) {
-    const bool tells = deed == Deed::kKillCaller && calls[i].number == SYS_sendto;
+    const bool tells = deed == Deed::kKillCaller && calls[i].number == SYS_sendmsg;
     if (tells || i % stride == 0) some.push_back(calls[i]);
   }
   return some;

@@ -82,6 +82,22 @@ TEST_CASE("a host whose new links are without IPv6 is one without") {
   check_ipv4_alone(hosts);
 }
 
+TEST_CASE("a host whose loopback is without IPv6 has it for sandboxes") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  if (setting(hosts.host, "ipv6/conf/lo/disable_ipv6") != "0") SBX_SKIP("needs IPv6");
+  set(hosts.host, "ipv6/conf/lo/disable_ipv6", "1");
+  const std::string before = hosts.inventory();
+  const Listener internet(hosts.internet, Hosts::kInternet6, 80);
+
+  for (const auto mode : kModes) {
+    CAPTURE(mode);
+    CHECK(hosts.say(hosts.network(mode), "exec 2>&1; " + reach(Hosts::kInternet6, 80)) ==
+          "reached\n");
+  }
+  CHECK(hosts.comes_to(before));
+}
+
 TEST_CASE("IPv6 may come and go while there are sandboxes") {
   SBX_REQUIRE_ROOT();
   const Hosts hosts;

@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -101,7 +102,7 @@ class SBX_API Value {
   Value& add_name(std::string_view interface);  ///< with zeroes to 16 bytes
 
   /// As it is: each part filled up to a multiple of 4 bytes where more than one part is there.
-  [[nodiscard]] std::vector<std::uint8_t> bytes() const;
+  [[nodiscard]] std::vector<std::uint8_t> bytes() const { return bytes_; }
 
   /// "10.0.0.5 . 8022" would be nft(8)'s; this is plain hexadecimal, for messages.
   [[nodiscard]] std::string to_string() const;
@@ -109,7 +110,10 @@ class SBX_API Value {
   friend auto operator<=>(const Value&, const Value&) = default;
 
  private:
-  std::vector<std::vector<std::uint8_t>> parts_;
+  Value& add_part(std::span<const std::uint8_t> part);
+
+  std::vector<std::uint8_t> bytes_;
+  std::size_t parts_ = 0;
 };
 
 /// A set of values, or, with `data` or `verdicts`, a map from them.

@@ -61,7 +61,7 @@ bool is_source(const NftAttributes& connection, std::uint16_t tuple, const IpPre
 
 /// The message that removes the connection which `found` tells of.
 void add_removal(NetlinkMessages& messages, const NftAttributes& found, std::uint8_t family,
-                 const std::string& attempt) {
+                 const Attempt& attempt) {
   MessageRoom room;
   NftMessage message = NftMessage::tracking(room, IPCTNL_MSG_CT_DELETE, 0, family);
   for (const int part : {CTA_TUPLE_ORIG | NLA_F_NESTED, CTA_ID | 0, CTA_ZONE | 0}) {
@@ -94,7 +94,9 @@ void ConnectionTracking::forget_answered_by(const IpPrefix& block) {
 
 void ConnectionTracking::forget(const IpPrefix& block, std::uint16_t tuple) {
   if (!socket_) socket_.emplace(NETLINK_NETFILTER);
-  const std::string attempt = fmt::format("cannot forget connections of '{}'", block.to_string());
+  const Attempt attempt = [block] {
+    return fmt::format("cannot forget connections of '{}'", block.to_string());
+  };
   const std::uint8_t family = family_of(block.address).number;
   std::vector<NetlinkMessages> removals;  // each of which fits into a socket's buffer
   int count = 0;

@@ -19,6 +19,7 @@
 
 namespace sbx {
 
+using detail::Attempt;
 using detail::Existing;
 using detail::LinkAnswer;
 using detail::mnl;
@@ -49,8 +50,8 @@ struct Question {
 /// What `read` finds in the list that a message of `type` asks for: it is given each message, and
 /// where to add to.
 template <typename T, typename Header, typename F>
-std::vector<T> list(NetlinkSocket& socket, int type, const Header& header,
-                    const std::string& attempt, const F& read) {
+std::vector<T> list(NetlinkSocket& socket, int type, const Header& header, const Attempt& attempt,
+                    const F& read) {
   const Question question(type, NLM_F_DUMP, header);
   std::vector<T> found;
   bool changed = true;
@@ -66,8 +67,7 @@ std::vector<T> list(NetlinkSocket& socket, int type, const Header& header,
   return found;
 }
 
-LinkAnswer read_link_of(NetlinkSocket& socket, const Question& question,
-                        const std::string& attempt) {
+LinkAnswer read_link_of(NetlinkSocket& socket, const Question& question, const Attempt& attempt) {
   LinkAnswer answer;
   socket.request(question.message, attempt,
                  [&answer](const nlmsghdr* message) { answer = detail::read_link(message); });
@@ -75,9 +75,11 @@ LinkAnswer read_link_of(NetlinkSocket& socket, const Question& question,
 }
 
 LinkAnswer read_link_named(NetlinkSocket& socket, const std::string& name) {
-  const std::string attempt = fmt::format("cannot find the link '{}'", printable(name));
+  const auto attempt = [&name] {
+    return fmt::format("cannot find the link '{}'", printable(name));
+  };
   // The kernel calls it a bad message, where it is a link that cannot be there.
-  if (!detail::is_link_name(name)) throw SystemError(ENODEV, attempt);
+  if (!detail::is_link_name(name)) throw SystemError(ENODEV, attempt());
   const Question question(RTM_GETLINK, 0, ifinfomsg{});
   mnl().attr_put_strz(question.message, IFLA_IFNAME, name.c_str());
   return read_link_of(socket, question, attempt);
@@ -86,8 +88,9 @@ LinkAnswer read_link_named(NetlinkSocket& socket, const std::string& name) {
 LinkAnswer read_link_numbered(NetlinkSocket& socket, int index, const std::string& name) {
   ifinfomsg header{};
   header.ifi_index = index;
-  return read_link_of(socket, Question(RTM_GETLINK, 0, header),
-                      fmt::format("cannot read the link '{}'", printable(name)));
+  return read_link_of(socket, Question(RTM_GETLINK, 0, header), [&name] {
+    return fmt::format("cannot read the link '{}'", printable(name));
+  });
 }
 
 /// Sends what `compose` puts together.
@@ -182,8 +185,10 @@ void Link::remove_address(const IpPrefix& address) {
 }
 
 std::vector<IpPrefix> Link::addresses() const {
-  return list<IpPrefix>(*socket_, RTM_GETADDR, ifaddrmsg{},
-                        fmt::format("cannot list the addresses of '{}'", printable(name_)),
+  const auto attempt = [this] {
+    return fmt::format("cannot list the addresses of '{}'", printable(name_));
+  };
+  return list<IpPrefix>(*socket_, RTM_GETADDR, ifaddrmsg{}, attempt,
                         [this](const nlmsghdr* message, auto& found) {
                           const auto answer = detail::read_address(message);
                           if (answer && answer->index == index_) found.push_back(answer->address);
@@ -201,8 +206,10 @@ void Link::remove_route(const Route& route) {
 }
 
 std::vector<Route> Link::routes() const {
-  return list<Route>(*socket_, RTM_GETROUTE, rtmsg{},
-                     fmt::format("cannot list the routes through '{}'", printable(name_)),
+  const auto attempt = [this] {
+    return fmt::format("cannot list the routes through '{}'", printable(name_));
+  };
+  return list<Route>(*socket_, RTM_GETROUTE, rtmsg{}, attempt,
                      [this](const nlmsghdr* message, auto& found) {
                        for (const auto& way : detail::read_route(message)) {
                          if (way.index == index_) found.push_back(way.route);
@@ -293,7 +300,7 @@ std::optional<Link> Rtnetlink::find(const std::string& name) const {
 
 std::vector<std::string> Rtnetlink::names() const {
   auto links = list<LinkAnswer>(
-      *socket_, RTM_GETLINK, ifinfomsg{}, "cannot list the links",
+      *socket_, RTM_GETLINK, ifinfomsg{}, [] { return "cannot list the links"; },
       [](const nlmsghdr* message, auto& found) { found.push_back(detail::read_link(message)); });
   const auto by_index = [](const auto& one, const auto& other) { return one.index < other.index; };
   std::sort(links.begin(), links.end(), by_index);
@@ -304,15 +311,15 @@ std::vector<std::string> Rtnetlink::names() const {
 }
 
 std::vector<IpPrefix> Rtnetlink::destinations() const {
-  return list<IpPrefix>(*socket_, RTM_GETROUTE, rtmsg{}, "cannot list the routes",
-                        [](const nlmsghdr* message, auto& found) {
-                          for (const auto& way : detail::read_route(message)) {
-                            const IpPrefix& to = way.route.destination;
-                            const bool known =
-                                std::find(found.begin(), found.end(), to) != found.end();
-                            if (to.length > 0 && !known) found.push_back(to);
-                          }
-                        });
+  return list<IpPrefix>(
+      *socket_, RTM_GETROUTE, rtmsg{}, [] { return "cannot list the routes"; },
+      [](const nlmsghdr* message, auto& found) {
+        for (const auto& way : detail::read_route(message)) {
+          const IpPrefix& to = way.route.destination;
+          const bool known = std::find(found.begin(), found.end(), to) != found.end();
+          if (to.length > 0 && !known) found.push_back(to);
+        }
+      });
 }
 
 }  // namespace sbx

@@ -21,6 +21,7 @@
 
 namespace sbx::nft {
 
+using detail::Attempt;
 using detail::name_of;
 using detail::NftMessage;
 using detail::printable;
@@ -29,9 +30,16 @@ namespace {
 
 constexpr std::uint32_t kTypeBits = 6;  // of each type of a concatenation, in nft(8)'s numbers
 
-std::string in_table(const char* attempt, const std::string& name, const Table& table) {
-  return fmt::format(fmt::runtime(attempt), printable(name), name_of(table));
+/// With `attempt` as in "cannot add the chain '{}' to the table '{}'".
+Attempt in_table(const char* attempt, const std::string& name, const Table& table) {
+  return [=] { return fmt::format(fmt::runtime(attempt), printable(name), name_of(table)); };
 }
+
+Attempt with_table(const char* attempt, const Table& table) {
+  return [=] { return fmt::format(fmt::runtime(attempt), name_of(table)); };
+}
+
+std::string change_filter() { return "cannot change the packet filter"; }
 
 struct TypesShape {
   std::uint32_t number = 0;
@@ -105,32 +113,40 @@ void write_set(NftMessage& message, const Table& table, const Set& set, std::uin
   if (set.counters) detail::counter_expression(message, NFTA_SET_EXPR, {});
 }
 
-/// "the element 0a000001" or "3 elements".
-std::string describe(const std::vector<Element>& elements) {
-  if (elements.size() != 1) return fmt::format("{} elements", elements.size());
-  return fmt::format("the element {}", elements.front().key.to_string());
+/// Names the element, when it is one, or says how many: "the element 0a000001" or "3 elements".
+Attempt of_elements(const char* attempt, const Table& table, const Set& set,
+                    const std::vector<Element>& elements) {
+  const auto tell = [=, name = set.name](const std::string& what) {
+    return fmt::format(fmt::runtime(attempt), what, printable(name), name_of(table));
+  };
+  if (elements.size() != 1) {
+    return [=, size = elements.size()] { return tell(fmt::format("{} elements", size)); };
+  }
+  return [=, key = elements.front().key] {
+    return tell(fmt::format("the element {}", key.to_string()));
+  };
 }
 
 }  // namespace
 
 Batch::Messages::Messages() {
-  all.append(NftMessage::batch(room, NFNL_MSG_BATCH_BEGIN).header(),
-             "cannot change the packet filter");
+  all.append(NftMessage::batch(room, NFNL_MSG_BATCH_BEGIN).header(), change_filter);
+  const NftMessage mark = NftMessage::batch(room, NFNL_MSG_BATCH_END);
+  end.assign(room.data(), room.data() + mark.size());
 }
 
 NftMessage Batch::Messages::start(const Table& table, int type, int flags) {
   return {room, type, flags, static_cast<std::uint8_t>(table.family)};
 }
 
-void Batch::Messages::add(const NftMessage& message, std::string attempt) {
+void Batch::Messages::add(const NftMessage& message, Attempt attempt) {
   all.append(message.header(), std::move(attempt));
   ++changes;
 }
 
 void Batch::Messages::add_elements(const ElementsChange& change, const Table& table, const Set& set,
                                    const std::vector<Element>& elements) {
-  const std::string attempt = fmt::format(fmt::runtime(change.attempt), describe(elements),
-                                          printable(set.name), name_of(table));
+  const Attempt attempt = of_elements(change.attempt, table, set, elements);
   std::span<const Element> left(elements);
   while (!left.empty()) {
     NftMessage message = start(table, change.type, change.flags);
@@ -144,14 +160,6 @@ void Batch::Messages::add_elements(const ElementsChange& change, const Table& ta
   }
 }
 
-detail::NetlinkMessages Batch::Messages::ended() const {
-  detail::NetlinkMessages whole = all;
-  const detail::MessageRoom end;
-  whole.append(NftMessage::batch(end, NFNL_MSG_BATCH_END).header(),
-               "cannot change the packet filter");
-  return whole;
-}
-
 Batch::Batch() : messages_(std::make_unique<Messages>()) {}
 Batch::Batch(Batch&&) noexcept = default;
 Batch& Batch::operator=(Batch&&) noexcept = default;
@@ -162,14 +170,14 @@ bool Batch::empty() const noexcept { return messages_->changes == 0; }
 Batch& Batch::add(const Table& table) {
   NftMessage message = messages_->start(table, NFT_MSG_NEWTABLE, NLM_F_CREATE);
   message.text(NFTA_TABLE_NAME, table.name);
-  messages_->add(message, fmt::format("cannot add the table '{}'", name_of(table)));
+  messages_->add(message, with_table("cannot add the table '{}'", table));
   return *this;
 }
 
 Batch& Batch::create(const Table& table) {
   NftMessage message = messages_->start(table, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL);
   message.text(NFTA_TABLE_NAME, table.name);
-  messages_->add(message, fmt::format("cannot create the table '{}'", name_of(table)));
+  messages_->add(message, with_table("cannot create the table '{}'", table));
   return *this;
 }
 
@@ -218,7 +226,7 @@ Batch& Batch::add_counter(const Table& table, const std::string& name) {
 Batch& Batch::remove(const Table& table) {
   NftMessage message = messages_->start(table, NFT_MSG_DELTABLE, 0);
   message.text(NFTA_TABLE_NAME, table.name);
-  messages_->add(message, fmt::format("cannot remove the table '{}'", name_of(table)));
+  messages_->add(message, with_table("cannot remove the table '{}'", table));
   return *this;
 }
 

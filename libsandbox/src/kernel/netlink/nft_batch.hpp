@@ -20,10 +20,10 @@ struct ElementsChange {
   const char* attempt;
 };
 
-/// What is to be sent, but for the mark of the end, and the memory in which the next message is put
-/// together.
+/// What is to be sent, and the memory in which the next message is put together.
 struct Batch::Messages {
   detail::NetlinkMessages all;
+  std::vector<char> end;  // the mark without which the kernel forgets the rest, silently
   detail::MessageRoom room;
   std::uint32_t changes = 0;
 
@@ -31,14 +31,11 @@ struct Batch::Messages {
 
   /// A message about `table`; `add` takes it when it has its attributes.
   [[nodiscard]] detail::NftMessage start(const Table& table, int type, int flags);
-  void add(const detail::NftMessage& message, std::string attempt);
+  void add(const detail::NftMessage& message, detail::Attempt attempt);
 
   /// In as many messages as it takes.
   void add_elements(const ElementsChange& change, const Table& table, const Set& set,
                     const std::vector<Element>& elements);
-
-  /// All, with the mark without which the kernel forgets the rest, silently.
-  [[nodiscard]] detail::NetlinkMessages ended() const;
 };
 
 }  // namespace sbx::nft

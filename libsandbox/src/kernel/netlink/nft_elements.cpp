@@ -23,8 +23,8 @@ using nft::Type;
 using nft::Value;
 using nft::Verdict;
 
-// The list of elements of one message holds less than 64 KiB; one element adds some hundred bytes.
-constexpr std::size_t kFull = std::size_t{32} << 10;
+// One element adds some hundred bytes.
+constexpr std::size_t kFull = MessageRoom::kSize / 2;
 
 void write_data(NftMessage& message, const Element& element) {
   if (const auto* value = std::get_if<Value>(&element.data)) {

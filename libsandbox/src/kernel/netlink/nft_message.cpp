@@ -16,9 +16,6 @@
 namespace sbx::detail {
 namespace {
 
-// An attribute has 16 bits for its length: where a message fits into that, so does each of them.
-constexpr std::size_t kRoom = 0xfff0;
-
 constexpr std::array kVerdictCodes{
     NF_ACCEPT,
     NF_DROP,
@@ -35,7 +32,8 @@ constexpr std::array kVerdictCodes{
 }  // namespace
 
 NftMessage::Nest::Nest(NftMessage& message, std::uint16_t type)
-    : header_(message.header_), start_(mnl().attr_nest_start_check(header_, kRoom, type)) {
+    : header_(message.header_),
+      start_(mnl().attr_nest_start_check(header_, MessageRoom::kSize, type)) {
   if (start_ == nullptr) refuse_size();
 }
 
@@ -64,7 +62,7 @@ NftMessage::NftMessage(const MessageRoom& room, int type, int flags, std::uint8_
 }
 
 void NftMessage::put(std::uint16_t type, const void* data, std::size_t size) {
-  if (!mnl().attr_put_check(header_, kRoom, type, size, data)) refuse_size();
+  if (!mnl().attr_put_check(header_, MessageRoom::kSize, type, size, data)) refuse_size();
 }
 
 void NftMessage::text(std::uint16_t type, const std::string& value) {

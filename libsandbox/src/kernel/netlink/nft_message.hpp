@@ -13,14 +13,15 @@
 
 namespace sbx::detail {
 
-/// Memory for a message to be put together in. Not cleared: of its 64 KiB most messages touch
-/// little.
+/// Memory for a message to be put together in. Not cleared: most messages touch little of it.
 class MessageRoom {
  public:
+  static constexpr std::size_t kSize = std::size_t{16} << 10;
+
   [[nodiscard]] char* data() const noexcept { return bytes_.get(); }
 
  private:
-  std::unique_ptr<char[]> bytes_{new char[std::size_t{64} << 10]};
+  std::unique_ptr<char[]> bytes_{new char[kSize]};
 };
 
 /// One message to nf_tables, put together in memory that is lent to it. Numbers go in network

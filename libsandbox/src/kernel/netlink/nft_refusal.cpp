@@ -51,10 +51,12 @@ bool ends_in_refusal(NetlinkSocket& socket, const nft::Table& table, const std::
   NftMessage question(room, NFT_MSG_GETRULE, NLM_F_DUMP, static_cast<std::uint8_t>(table.family));
   question.text(NFTA_RULE_TABLE, table.name);
   question.text(NFTA_RULE_CHAIN, chain);
+  const auto attempt = [&] {
+    return fmt::format("cannot list the rules of the chain '{}' of the table '{}'",
+                       printable(chain), name_of(table));
+  };
   bool refuses = false;
-  socket.request(question.header(),
-                 fmt::format("cannot list the rules of the chain '{}' of the table '{}'",
-                             printable(chain), name_of(table)),
+  socket.request(question.header(), attempt,
                  [&](const nlmsghdr* rule) { refuses = refuses_all(NftAttributes(rule)); });
   return refuses;
 }

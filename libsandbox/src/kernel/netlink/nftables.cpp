@@ -17,6 +17,7 @@
 
 namespace sbx::nft {
 
+using detail::Attempt;
 using detail::name_of;
 using detail::NftAttributes;
 using detail::NftMessage;
@@ -40,9 +41,11 @@ struct ChainsReader {
   void read(const nlmsghdr* message) { chains.push_back(detail::read_chain(message)); }
 };
 
-std::string reading(const Table& table, const Set& set) {
-  return fmt::format("cannot read the set '{}' of the table '{}'", printable(set.name),
-                     name_of(table));
+Attempt reading(const Table& table, const Set& set) {
+  return [table, name = set.name] {
+    return fmt::format("cannot read the set '{}' of the table '{}'", printable(name),
+                       name_of(table));
+  };
 }
 
 }  // namespace
@@ -64,7 +67,7 @@ struct Nftables::State {
 
   /// A copy of `fresh` that has read all messages of the answer, between which nothing has changed.
   template <typename Reader>
-  Reader dump(const NftMessage& question, const std::string& attempt, const Reader& fresh) {
+  Reader dump(const NftMessage& question, const Attempt& attempt, const Reader& fresh) {
     for (int tries = 0; tries < kTries; ++tries) {
       Reader reader = fresh;
       bool changed = false;
@@ -74,7 +77,7 @@ struct Nftables::State {
       });
       if (!changed) return reader;
     }
-    throw SystemError(EINTR, attempt);
+    throw SystemError(EINTR, attempt());
   }
 
   /// ENOENT when the set is not there.
@@ -142,19 +145,19 @@ Nftables& Nftables::operator=(Nftables&&) noexcept = default;
 Nftables::~Nftables() = default;
 
 void Nftables::commit(const Batch& batch) {
-  if (!batch.empty()) state_->socket.send(batch.messages_->ended());
+  if (!batch.empty()) state_->socket.send(batch.messages_->all, batch.messages_->end);
 }
 
 std::vector<Table> Nftables::tables() const {
   const NftMessage question(state_->room, NFT_MSG_GETTABLE, NLM_F_DUMP, 0);
-  return state_->dump(question, "cannot list the tables of the packet filter", TablesReader())
-      .tables;
+  const auto attempt = [] { return "cannot list the tables of the packet filter"; };
+  return state_->dump(question, attempt, TablesReader()).tables;
 }
 
 std::vector<FoundChain> Nftables::chains() const {
   const NftMessage question(state_->room, NFT_MSG_GETCHAIN, NLM_F_DUMP, 0);
-  return state_->dump(question, "cannot list the chains of the packet filter", ChainsReader())
-      .chains;
+  const auto attempt = [] { return "cannot list the chains of the packet filter"; };
+  return state_->dump(question, attempt, ChainsReader()).chains;
 }
 
 std::vector<Element> Nftables::elements(const Table& table, const Set& set) const {
@@ -179,8 +182,10 @@ Counter Nftables::counter(const Table& table, const std::string& name) const {
   question.text(NFTA_OBJ_NAME, name);
   question.number(NFTA_OBJ_TYPE, NFT_OBJECT_COUNTER);
   Counter counter;
-  const std::string attempt = fmt::format("cannot read the counter '{}' of the table '{}'",
-                                          printable(name), name_of(table));
+  const auto attempt = [&] {
+    return fmt::format("cannot read the counter '{}' of the table '{}'", printable(name),
+                       name_of(table));
+  };
   state_->socket.request(question.header(), attempt, [&](const nlmsghdr* message) {
     counter = detail::read_counter(NftAttributes(message).nest(NFTA_OBJ_DATA));
   });

@@ -24,7 +24,7 @@ namespace {
 
 constexpr std::uint32_t kRateHandle = 0x10000;  // "1:" of tc(8)
 
-void append(NetlinkMessages& messages, const OwnedMessage& message, std::string attempt) {
+void append(NetlinkMessages& messages, const OwnedMessage& message, Attempt attempt) {
   nlmsghdr* const header = libnl().nlmsg_hdr(message.get());
   // Without an acknowledgement, which libnl asks for: send() hears of errors alone.
   header->nlmsg_flags =
@@ -204,9 +204,10 @@ void RouteMessages::create(const Veth& veth) {
   const OwnedLink peer(made(libnl().rtnl_link_veth_get_peer(outer.get())));
   set_ends(veth, outer.get(), peer.get());
   append(messages_,
-         build(libnl().rtnl_link_build_add_request, outer.get(), NLM_F_CREATE | NLM_F_EXCL),
-         fmt::format("cannot create the veth pair '{}' and '{}'", printable(veth.name),
-                     printable(veth.peer_name)));
+         build(libnl().rtnl_link_build_add_request, outer.get(), NLM_F_CREATE | NLM_F_EXCL), [=] {
+           return fmt::format("cannot create the veth pair '{}' and '{}'", printable(veth.name),
+                              printable(veth.peer_name));
+         });
 }
 
 void RouteMessages::create_bridge(const std::string& name, const std::optional<MacAddress>& mac,
@@ -217,12 +218,12 @@ void RouteMessages::create_bridge(const std::string& name, const std::optional<M
   done(libnl().rtnl_link_set_type(link.get(), "bridge"));
   append(messages_,
          build(libnl().rtnl_link_build_add_request, link.get(), NLM_F_CREATE | NLM_F_EXCL),
-         fmt::format("cannot create the bridge '{}'", printable(name)));
+         [=] { return fmt::format("cannot create the bridge '{}'", printable(name)); });
 }
 
 void RouteMessages::remove(const LinkName& link) {
   append(messages_, build(libnl().rtnl_link_build_delete_request, link_of(link).get()),
-         fmt::format("cannot remove the link '{}'", printable(link.name)));
+         [=] { return fmt::format("cannot remove the link '{}'", printable(link.name)); });
 }
 
 void RouteMessages::set_no_link_local(const LinkName& link) {
@@ -233,7 +234,7 @@ void RouteMessages::set_no_link_local(const LinkName& link) {
     done(libnl().nla_put_u8(message.get(), IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE));
   }
   append(messages_, message,
-         fmt::format("cannot keep IPv6 addresses from '{}'", printable(link.name)));
+         [=] { return fmt::format("cannot keep IPv6 addresses from '{}'", printable(link.name)); });
 }
 
 void RouteMessages::refuse_source_routes(const LinkName& link) {
@@ -244,8 +245,9 @@ void RouteMessages::refuse_source_routes(const LinkName& link) {
     const Nest settings(message, IFLA_INET_CONF);
     done(libnl().nla_put_u32(message.get(), IPV4_DEVCONF_ACCEPT_SOURCE_ROUTE, 0));
   }
-  append(messages_, message,
-         fmt::format("cannot keep '{}' from following routes in packets", printable(link.name)));
+  append(messages_, message, [=] {
+    return fmt::format("cannot keep '{}' from following routes in packets", printable(link.name));
+  });
 }
 
 void RouteMessages::stop_snooping(const LinkName& bridge) {
@@ -256,8 +258,9 @@ void RouteMessages::stop_snooping(const LinkName& bridge) {
     const Nest data(message, IFLA_INFO_DATA);
     done(libnl().nla_put_u8(message.get(), IFLA_BR_MCAST_SNOOPING, 0));
   }
-  append(messages_, message,
-         fmt::format("cannot keep the bridge '{}' from listening", printable(bridge.name)));
+  append(messages_, message, [=] {
+    return fmt::format("cannot keep the bridge '{}' from listening", printable(bridge.name));
+  });
 }
 
 void RouteMessages::set_number(const Namespace& network, int number) {
@@ -266,18 +269,19 @@ void RouteMessages::set_number(const Namespace& network, int number) {
   done(libnl().nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO));
   done(libnl().nla_put_u32(message.get(), NETNSA_FD, static_cast<std::uint32_t>(network.fd())));
   done(libnl().nla_put_u32(message.get(), NETNSA_NSID, static_cast<std::uint32_t>(number)));
-  append(messages_, message, fmt::format("cannot give a network namespace the number {}", number));
+  append(messages_, message,
+         [=] { return fmt::format("cannot give a network namespace the number {}", number); });
 }
 
 void RouteMessages::set_up(const LinkName& link) {
   append(messages_, change(link, [](rtnl_link* up) { libnl().rtnl_link_set_flags(up, IFF_UP); }),
-         fmt::format("cannot set '{}' up", printable(link.name)));
+         [=] { return fmt::format("cannot set '{}' up", printable(link.name)); });
 }
 
 void RouteMessages::set_down(const LinkName& link) {
   append(messages_,
          change(link, [](rtnl_link* down) { libnl().rtnl_link_unset_flags(down, IFF_UP); }),
-         fmt::format("cannot set '{}' down", printable(link.name)));
+         [=] { return fmt::format("cannot set '{}' down", printable(link.name)); });
 }
 
 void RouteMessages::wake(const LinkName& link) {
@@ -286,13 +290,15 @@ void RouteMessages::wake(const LinkName& link) {
   header.ifi_index = link.index;
   done(libnl().nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO));
   done(libnl().nla_put_u32(message.get(), IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS));
-  append(messages_, message, fmt::format("cannot look at the link '{}'", printable(link.name)));
+  append(messages_, message,
+         [=] { return fmt::format("cannot look at the link '{}'", printable(link.name)); });
 }
 
 void RouteMessages::set_mtu(const LinkName& link, std::uint32_t bytes) {
   append(messages_,
-         change(link, [bytes](rtnl_link* sized) { libnl().rtnl_link_set_mtu(sized, bytes); }),
-         fmt::format("cannot set the MTU of '{}' to {}", printable(link.name), bytes));
+         change(link, [bytes](rtnl_link* sized) { libnl().rtnl_link_set_mtu(sized, bytes); }), [=] {
+           return fmt::format("cannot set the MTU of '{}' to {}", printable(link.name), bytes);
+         });
 }
 
 void RouteMessages::join(const LinkName& link, const LinkName& bridge, const BridgePort& port) {
@@ -300,7 +306,10 @@ void RouteMessages::join(const LinkName& link, const LinkName& bridge, const Bri
   append(
       messages_,
       change(link, [master](rtnl_link* joined) { libnl().rtnl_link_set_master(joined, master); }),
-      fmt::format("cannot make '{}' a port of '{}'", printable(link.name), printable(bridge.name)));
+      [=] {
+        return fmt::format("cannot make '{}' a port of '{}'", printable(link.name),
+                           printable(bridge.name));
+      });
 
   // A message of its own, because the kernel asks the bridge that the link is a port of before.
   const std::pair<int, bool> wanted[] = {{IFLA_BRPORT_ISOLATED, port.isolated},
@@ -317,9 +326,10 @@ void RouteMessages::join(const LinkName& link, const LinkName& bridge, const Bri
       done(libnl().nla_put_u8(message.get(), type, value ? 1 : 0));
     }
   }
-  append(messages_, message,
-         fmt::format("cannot set what the bridge '{}' does with '{}'", printable(bridge.name),
-                     printable(link.name)));
+  append(messages_, message, [=] {
+    return fmt::format("cannot set what the bridge '{}' does with '{}'", printable(bridge.name),
+                       printable(link.name));
+  });
 }
 
 void RouteMessages::add_address(const LinkName& link, const IpPrefix& address, Existing existing) {
@@ -328,30 +338,32 @@ void RouteMessages::add_address(const LinkName& link, const IpPrefix& address, E
     libnl().rtnl_addr_set_flags(added.get(), IFA_F_NODAD);
   }
   append(messages_,
-         build(libnl().rtnl_addr_build_add_request, added.get(), creation_flags(existing)),
-         fmt::format("cannot add the address '{}' to '{}'", address.to_string(),
-                     printable(link.name)));
+         build(libnl().rtnl_addr_build_add_request, added.get(), creation_flags(existing)), [=] {
+           return fmt::format("cannot add the address '{}' to '{}'", address.to_string(),
+                              printable(link.name));
+         });
 }
 
 void RouteMessages::remove_address(const LinkName& link, const IpPrefix& address) {
   append(messages_,
-         build(libnl().rtnl_addr_build_delete_request, link_address(link, address).get(), 0),
-         fmt::format("cannot remove the address '{}' from '{}'", address.to_string(),
-                     printable(link.name)));
+         build(libnl().rtnl_addr_build_delete_request, link_address(link, address).get(), 0), [=] {
+           return fmt::format("cannot remove the address '{}' from '{}'", address.to_string(),
+                              printable(link.name));
+         });
 }
 
 void RouteMessages::add_route(const LinkName& link, const Route& route, Existing existing) {
   append(messages_,
          build(libnl().rtnl_route_build_add_request, route_of(link, route).get(),
                creation_flags(existing)),
-         fmt::format("cannot add {}", name_route(link, route)));
+         [=] { return fmt::format("cannot add {}", name_route(link, route)); });
 }
 
 void RouteMessages::remove_route(const LinkName& link, const Route& route) {
   const OwnedRoute removed = route_of(link, route);
   libnl().rtnl_route_set_protocol(removed.get(), RTPROT_UNSPEC);  // whoever has added it
   append(messages_, build(libnl().rtnl_route_build_del_request, removed.get(), 0),
-         fmt::format("cannot remove {}", name_route(link, route)));
+         [=] { return fmt::format("cannot remove {}", name_route(link, route)); });
 }
 
 void RouteMessages::add_neighbour(const LinkName& link, const IpAddress& address,
@@ -361,8 +373,10 @@ void RouteMessages::add_neighbour(const LinkName& link, const IpAddress& address
   libnl().rtnl_neigh_set_state(neighbour.get(), NUD_PERMANENT);
   append(messages_,
          build(libnl().rtnl_neigh_build_add_request, neighbour.get(), creation_flags(existing)),
-         fmt::format("cannot add the neighbour '{}' of '{}'", address.to_string(),
-                     printable(link.name)));
+         [=] {
+           return fmt::format("cannot add the neighbour '{}' of '{}'", address.to_string(),
+                              printable(link.name));
+         });
 }
 
 void RouteMessages::add_forwarding(const LinkName& port, const MacAddress& mac) {
@@ -374,8 +388,10 @@ void RouteMessages::add_forwarding(const LinkName& port, const MacAddress& mac) 
   libnl().rtnl_neigh_set_state(entry.get(), NUD_NOARP);
   append(messages_,
          build(libnl().rtnl_neigh_build_add_request, entry.get(), NLM_F_CREATE | NLM_F_REPLACE),
-         fmt::format("cannot let the bridge know that '{}' is at '{}'", mac.to_string(),
-                     printable(port.name)));
+         [=] {
+           return fmt::format("cannot let the bridge know that '{}' is at '{}'", mac.to_string(),
+                              printable(port.name));
+         });
 }
 
 void RouteMessages::add_first_route(const LinkName& link, const IpAddress& address) {
@@ -385,7 +401,7 @@ void RouteMessages::add_first_route(const LinkName& link, const IpAddress& addre
   if (address.family() == IpFamily::kIpv6) libnl().rtnl_route_set_priority(first.get(), 1);
   append(messages_,
          build(libnl().rtnl_route_build_add_request, first.get(), NLM_F_CREATE | NLM_F_REPLACE),
-         fmt::format("cannot add {}", name_route(link, route)));
+         [=] { return fmt::format("cannot add {}", name_route(link, route)); });
 }
 
 void RouteMessages::add_local_route(const LinkName& link, const IpAddress& address) {
@@ -397,25 +413,27 @@ void RouteMessages::add_local_route(const LinkName& link, const IpAddress& addre
   libnl().rtnl_route_set_priority(local.get(), kLastChoice);
   append(messages_,
          build(libnl().rtnl_route_build_add_request, local.get(), NLM_F_CREATE | NLM_F_REPLACE),
-         fmt::format("cannot add {}", name_route(link, route)));
+         [=] { return fmt::format("cannot add {}", name_route(link, route)); });
 }
 
 void RouteMessages::remove_neighbour(const LinkName& link, const IpAddress& address) {
   append(messages_,
-         build(libnl().rtnl_neigh_build_delete_request, neighbour_of(link, address).get(), 0),
-         fmt::format("cannot remove the neighbour '{}' of '{}'", address.to_string(),
-                     printable(link.name)));
+         build(libnl().rtnl_neigh_build_delete_request, neighbour_of(link, address).get(), 0), [=] {
+           return fmt::format("cannot remove the neighbour '{}' of '{}'", address.to_string(),
+                              printable(link.name));
+         });
 }
 
 void RouteMessages::limit_rate(const LinkName& link, std::uint64_t bits_per_second) {
   if (bits_per_second > 0) {
     append(messages_, token_bucket(link, bits_per_second),
-           fmt::format("cannot limit the rate of '{}'", printable(link.name)));
+           [=] { return fmt::format("cannot limit the rate of '{}'", printable(link.name)); });
     return;
   }
   // Where there is no limit the kernel would find nothing to delete: so there is one.
-  const std::string attempt =
-      fmt::format("cannot lift the limit of the rate of '{}'", printable(link.name));
+  const Attempt attempt = [=] {
+    return fmt::format("cannot lift the limit of the rate of '{}'", printable(link.name));
+  };
   append(messages_, token_bucket(link, std::numeric_limits<std::uint64_t>::max()), attempt);
   append(messages_, queue_message(link, RTM_DELQDISC, 0), attempt);
 }

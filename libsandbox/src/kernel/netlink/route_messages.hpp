@@ -76,7 +76,11 @@ class RouteMessages {
   void remove_neighbour(const LinkName& link, const IpAddress& address);
   void limit_rate(const LinkName& link, std::uint64_t bits_per_second);
 
-  void send(NetlinkSocket& socket) const { socket.send(messages_); }
+  /// What was added last may be refused for `error`, or kAnyError.
+  void excuse_last(int error) { messages_.excuse_last(error); }
+
+  /// False where the kernel has refused what may be.
+  bool send(NetlinkSocket& socket) const { return socket.send(messages_); }
   void clear() { messages_.clear(); }
 
  private:

@@ -5,7 +5,9 @@
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
+#include <array>
 #include <cstring>
 #include <exception>
 #include <optional>
@@ -16,7 +18,7 @@
 namespace sbx::detail {
 namespace {
 
-constexpr std::size_t kReceiveSize = std::size_t{64} << 10;
+constexpr std::size_t kReceiveSize = std::size_t{32} << 10;  // the kernel's own largest piece
 
 UniqueFd open_socket(int protocol) {
   UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
@@ -46,26 +48,27 @@ Answer read_answer(const nlmsghdr* header) {
   return answer;
 }
 
-[[noreturn]] void refuse(const Answer& answer, const std::string& attempt) {
-  throw SystemError(answer.error, attempt, answer.words);
-}
-
 }  // namespace
 
-void NetlinkMessages::append(const nlmsghdr* message, std::string attempt) {
-  starts_.push_back(bytes_.size());
-  attempts_.push_back(std::move(attempt));
+NetlinkMessages::NetlinkMessages() {
+  bytes_.reserve(2048);
+  refusals_.reserve(16);
+}
+
+void NetlinkMessages::append(const nlmsghdr* message, Attempt attempt) {
+  refusals_.push_back({std::move(attempt)});
   const std::size_t start = bytes_.size();
   bytes_.resize(start + NLMSG_ALIGN(message->nlmsg_len));
   std::memcpy(bytes_.data() + start, message, message->nlmsg_len);
-  const auto number = static_cast<std::uint32_t>(starts_.size());
+  const auto number = static_cast<std::uint32_t>(refusals_.size());
   std::memcpy(bytes_.data() + start + offsetof(nlmsghdr, nlmsg_seq), &number, sizeof number);
 }
 
+void NetlinkMessages::excuse_last(int error) { refusals_.back().excused = error; }
+
 void NetlinkMessages::clear() {
   bytes_.clear();
-  starts_.clear();
-  attempts_.clear();
+  refusals_.clear();
 }
 
 NetlinkSocket::NetlinkSocket(int protocol) : fd_(open_socket(protocol)) { prepare(); }
@@ -87,59 +90,83 @@ void NetlinkSocket::prepare() {
   buffer_.reset(new char[kReceiveSize]);
 }
 
-void NetlinkSocket::send_bytes(const char* bytes, std::size_t size, const std::string& attempt) {
+void NetlinkSocket::send_bytes(std::span<const char> bytes, std::span<const char> more,
+                               const Attempt& attempt) {
   sockaddr_nl kernel{};
   kernel.nl_family = AF_NETLINK;
-  const auto* address = reinterpret_cast<const sockaddr*>(&kernel);
-  while (::sendto(fd_.get(), bytes, size, 0, address, sizeof kernel) < 0) {
-    if (errno == EINTR) continue;
-    if (errno != EMSGSIZE) throw_errno("{}", attempt);
+  const auto piece = [](std::span<const char> part) -> iovec {
+    return {.iov_base = const_cast<char*>(part.data()), .iov_len = part.size()};
+  };
+  std::array<iovec, 2> pieces = {piece(bytes), piece(more)};
+  msghdr message{};
+  message.msg_name = &kernel;
+  message.msg_namelen = sizeof kernel;
+  message.msg_iov = pieces.data();
+  message.msg_iovlen = pieces.size();
+  while (::sendmsg(fd_.get(), &message, 0) < 0) {
+    const int error = errno;
+    if (error == EINTR) continue;
+    if (error != EMSGSIZE) throw SystemError(error, attempt());
     // What belongs together goes in one piece, however large.
-    const int room = static_cast<int>(size) + (1 << 16);
+    const int room = static_cast<int>(bytes.size() + more.size()) + (1 << 16);
     int now = 0;
     socklen_t length = sizeof now;
     ::getsockopt(fd_.get(), SOL_SOCKET, SO_SNDBUF, &now, &length);
     if (now / 2 >= room ||
         ::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) < 0) {
-      throw SystemError(EMSGSIZE, attempt);
+      throw SystemError(EMSGSIZE, attempt());
     }
   }
 }
 
 /// The size of what has come from the kernel; 0 for nothing, with MSG_DONTWAIT.
-std::size_t NetlinkSocket::receive(int flags, const std::string& attempt) {
+std::size_t NetlinkSocket::receive(int flags, const Attempt& attempt) {
   for (;;) {
     sockaddr_nl sender{};
     socklen_t length = sizeof sender;
     const ssize_t size = ::recvfrom(fd_.get(), buffer_.get(), kReceiveSize, flags,
                                     reinterpret_cast<sockaddr*>(&sender), &length);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0 && errno == EAGAIN) return 0;
-    if (size < 0) throw_errno("{}", attempt);
+    const int error = size < 0 ? errno : 0;
+    if (error == EINTR) continue;
+    if (error == EAGAIN) return 0;
+    if (error != 0) throw SystemError(error, attempt());
     if (sender.nl_pid == 0) return static_cast<std::size_t>(size);
   }
 }
 
-void NetlinkSocket::send(const NetlinkMessages& messages) {
-  if (messages.empty()) return;
-  const std::string& first = messages.attempts_.front();
-  send_bytes(messages.bytes_.data(), messages.bytes_.size(), first);
+bool NetlinkSocket::send(const NetlinkMessages& messages, std::span<const char> mark) {
+  if (messages.empty()) return true;
+  const auto& all = messages.refusals_;
+  send_bytes(messages.bytes_, mark, all.front().attempt);
   // The kernel works on them within send(2): the answers are there.
+  bool complete = true;
   std::optional<SystemError> refused;
-  while (const std::size_t size = receive(MSG_DONTWAIT, first)) {
+  while (const std::size_t size = receive(MSG_DONTWAIT, all.front().attempt)) {
     int left = static_cast<int>(size);
     const auto* header = reinterpret_cast<const nlmsghdr*>(buffer_.get());
     for (; mnl().nlmsg_ok(header, left); header = mnl().nlmsg_next(header, &left)) {
       if (header->nlmsg_type != NLMSG_ERROR || refused) continue;
       const Answer answer = read_answer(header);
       const std::size_t number = header->nlmsg_seq;
-      const bool known = number > 0 && number <= messages.attempts_.size();
-      if (answer.error != 0) {
-        refused.emplace(answer.error, known ? messages.attempts_[number - 1] : first, answer.words);
-      }
+      const bool known = number > 0 && number <= all.size();
+      const auto& [attempt, excused] = known ? all[number - 1] : all.front();
+      if (answer.error == 0) continue;
+      complete = false;
+      if (known && (excused == answer.error || excused == kAnyError)) continue;
+      refused.emplace(answer.error, attempt(), answer.words);
     }
   }
   if (refused) throw SystemError(*refused);
+  return complete;
+}
+
+std::uint64_t NetlinkSocket::namespace_cookie() const {
+  std::uint64_t cookie = 0;
+  socklen_t size = sizeof cookie;
+  if (::getsockopt(fd_.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) < 0) {
+    throw_errno("cannot identify the network namespace");
+  }
+  return cookie;
 }
 
 std::optional<int> NetlinkSocket::link_index(const std::string& name) const {
@@ -151,11 +178,11 @@ std::optional<int> NetlinkSocket::link_index(const std::string& name) const {
   return std::nullopt;
 }
 
-void NetlinkSocket::request(const nlmsghdr* message, const std::string& attempt,
+void NetlinkSocket::request(const nlmsghdr* message, const Attempt& attempt,
                             const std::function<void(const nlmsghdr*)>& each) {
   const bool dumps = (message->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
   const bool acknowledged = (message->nlmsg_flags & NLM_F_ACK) != 0;
-  send_bytes(reinterpret_cast<const char*>(message), message->nlmsg_len, attempt);
+  send_bytes({reinterpret_cast<const char*>(message), message->nlmsg_len}, {}, attempt);
   for (;;) {
     int left = static_cast<int>(receive(0, attempt));
     const auto* header = reinterpret_cast<const nlmsghdr*>(buffer_.get());
@@ -163,7 +190,7 @@ void NetlinkSocket::request(const nlmsghdr* message, const std::string& attempt,
       if (header->nlmsg_type == NLMSG_DONE) return;
       if (header->nlmsg_type == NLMSG_ERROR) {
         const Answer answer = read_answer(header);
-        if (answer.error != 0) refuse(answer, attempt);
+        if (answer.error != 0) throw SystemError(answer.error, attempt(), answer.words);
         return;
       }
       each(header);

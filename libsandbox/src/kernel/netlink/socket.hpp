@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,22 +16,36 @@
 
 namespace sbx::detail {
 
-/// Netlink messages, one after the other as they are sent. Each has the clause that an error of the
-/// kernel's is told with, such as "cannot add the address '10.0.0.1/8' to 'eth0'".
+/// Gives the clause that an error of the kernel's is told with, such as "cannot add the address
+/// '10.0.0.1/8' to 'eth0'": put together only where there is one.
+using Attempt = std::function<std::string()>;
+
+inline constexpr int kAnyError = -1;
+
+/// Netlink messages, one after the other as they are sent, each with its attempt.
 class NetlinkMessages {
  public:
-  /// Adds a message as it is; its length is in its header, and its number is set here.
-  void append(const nlmsghdr* message, std::string attempt);
+  NetlinkMessages();  // with room for what a start has
 
-  [[nodiscard]] bool empty() const noexcept { return starts_.empty(); }
+  /// Adds a message as it is; its length is in its header, and its number is set here.
+  void append(const nlmsghdr* message, Attempt attempt);
+
+  /// The last message may be refused for `error`, or kAnyError.
+  void excuse_last(int error);
+
+  [[nodiscard]] bool empty() const noexcept { return refusals_.empty(); }
   void clear();
 
  private:
   friend class NetlinkSocket;
 
+  struct Refusal {
+    Attempt attempt;
+    int excused = 0;
+  };
+
   std::vector<char> bytes_;
-  std::vector<std::size_t> starts_;
-  std::vector<std::string> attempts_;
+  std::vector<Refusal> refusals_;  // what is made of it, for each message
 };
 
 /// A netlink(7) socket for one of the kernel's protocols, in one network namespace. Answers carry
@@ -46,15 +61,20 @@ class NetlinkSocket {
   /// One made elsewhere.
   explicit NetlinkSocket(UniqueFd socket);
 
-  /// Sends the messages in one piece. The kernel has worked on all of them when this returns; with
-  /// rtnetlink it goes on after one that it refuses. Throws SystemError for the first of those.
-  void send(const NetlinkMessages& messages);
+  /// Sends the messages in one piece, and after them `mark`, a message that ends them where they
+  /// need one. The kernel has worked on all of them when this returns; with rtnetlink it goes on
+  /// after one that it refuses. Throws SystemError for the first of those. False where one was
+  /// refused that is excused.
+  bool send(const NetlinkMessages& messages, std::span<const char> mark = {});
 
   /// Sends one message and passes each message of the answer on, but for acknowledgements and ends.
   /// One that may have no answer asks for an acknowledgement. `attempt` is what an error is told
   /// with.
-  void request(const nlmsghdr* message, const std::string& attempt,
+  void request(const nlmsghdr* message, const Attempt& attempt,
                const std::function<void(const nlmsghdr*)>& each);
+
+  /// What tells the socket's namespace from all others since the machine's start.
+  [[nodiscard]] std::uint64_t namespace_cookie() const;
 
   /// The number of the link of that name in the socket's namespace; none where there is no such
   /// link. Sooner than rtnetlink(7) tells it, with all else.
@@ -62,8 +82,8 @@ class NetlinkSocket {
 
  private:
   void prepare();
-  void send_bytes(const char* bytes, std::size_t size, const std::string& attempt);
-  std::size_t receive(int flags, const std::string& attempt);
+  void send_bytes(std::span<const char> bytes, std::span<const char> more, const Attempt& attempt);
+  std::size_t receive(int flags, const Attempt& attempt);
 
   UniqueFd fd_;
   std::unique_ptr<char[]> buffer_;  // not cleared: few answers touch much of it

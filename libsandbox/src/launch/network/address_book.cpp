@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "kernel/netlink/socket.hpp"
 #include "launch/network/book_files.hpp"
 #include "launch/network/tenant_json.hpp"
 #include "sys/error.hpp"
@@ -20,21 +20,30 @@
 namespace sbx::detail {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr int kGuesses = 64;
+constexpr const char* kBooks = ".network";  // one for each network namespace
 constexpr const char* kHost = "host";
 constexpr const char* kPools = "pools";
+constexpr const char* kTenants = "tenants";
+constexpr const char* kNames = "names";
+constexpr const char* kSlots = "slots";
 
-/// What tells the calling thread's network namespace from all others since the machine's start.
-std::string namespace_cookie() {
-  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  std::uint64_t cookie = 0;
-  socklen_t size = sizeof cookie;
-  if (!socket || ::getsockopt(socket.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) < 0) {
-    throw_errno("cannot identify the network namespace");
+/// One file for each tenant, in the book of what is in use.
+std::string entry_of(Slot slot) { return fmt::format("{}/{}", kTenants, slot); }
+/// In what lasts: one file for each name, and one symbolic link for each of their slots, to the
+/// name.
+std::string file_of(const std::string& name) { return fmt::format("{}/{}", kNames, name); }
+std::string link_of(Slot slot) { return fmt::format("{}/{}", kSlots, slot); }
+
+template <typename Parse>
+auto parse_text(const std::string& text, const UniqueFd& directory, const std::string& name,
+                Parse parse) {
+  try {
+    return parse(text);
+  } catch (const std::exception&) {
+    throw SystemError(EBADMSG, fmt::format("cannot read '{}'", place_of(directory.get(), name)),
+                      "it is damaged: remove it");
   }
-  return std::to_string(cookie);
 }
 
 template <typename Parse>
@@ -42,12 +51,7 @@ auto parse_file(const UniqueFd& directory, const std::string& name, Parse parse)
     -> std::optional<decltype(parse(std::string()))> {
   const auto text = read_file(directory, name);
   if (!text) return std::nullopt;
-  try {
-    return parse(*text);
-  } catch (const std::exception&) {
-    throw SystemError(EBADMSG, fmt::format("cannot read '{}'", place_of(directory.get(), name)),
-                      "it is damaged: remove it");
-  }
+  return parse_text(*text, directory, name, parse);
 }
 
 Slot random_slot(Slot last) {
@@ -82,16 +86,16 @@ NetworkUsage add(const NetworkUsage& one, const NetworkUsage& other) {
           .forged_packets = one.forged_packets + other.forged_packets};
 }
 
-AddressBook::AddressBook(const HostNetwork& host) {
-  const fs::path place = fs::path(".network") / namespace_cookie();
-  run_path_ = host.run_directory / place;
+AddressBook::AddressBook(const HostNetwork& host)
+    : AddressBook(host, NetlinkSocket(NETLINK_ROUTE).namespace_cookie()) {}
+
+AddressBook::AddressBook(const HostNetwork& host, std::uint64_t namespace_cookie) {
+  const std::string place = fmt::format("{}/{}", kBooks, namespace_cookie);
+  run_path_ = fmt::format("{}/{}", host.run_directory.native(), place);
   try {
-    run_ = lock_directory(own_top(host.run_directory), place);
-    entries_ = directory_below(run_, "tenants");
+    run_ = lock_directory(own_top(host.run_directory.native()), place);
     owners_ = owners();
-    state_ = directory_below(own_top(host.state_directory), "network");
-    names_ = directory_below(state_, "names");
-    slots_ = directory_below(state_, "slots");
+    state_ = directory_below(own_top(host.state_directory.native()), "network");
   } catch (const std::exception&) {
     remove_directories();
     throw;
@@ -101,10 +105,26 @@ AddressBook::AddressBook(const HostNetwork& host) {
 Owners AddressBook::owners() const { return Owners(directory_below(run_, ".")); }
 
 std::optional<HostRecord> AddressBook::host() const {
-  return parse_file(run_, kHost, host_from_json);
+  struct Parsed {
+    std::string text;
+    HostRecord record;
+  };
+  // Who starts many sandboxes finds the same each time, and would take longer to parse it than for
+  // all else in the book.
+  thread_local Parsed last;
+  auto text = read_file(run_, kHost);
+  if (!text) return std::nullopt;
+  if (last.text != *text) {
+    HostRecord record = parse_text(*text, run_, kHost, host_from_json);
+    last = {std::move(*text), std::move(record)};
+  }
+  return last.record;
 }
 
-void AddressBook::write_host(const HostRecord& record) { write_file(run_, kHost, to_json(record)); }
+void AddressBook::write_host(const HostRecord& record) {
+  make_directory(run_.get(), kTenants);
+  write_file(run_, kHost, to_json(record));
+}
 
 void AddressBook::remove_host() { remove_file(run_, kHost); }
 
@@ -119,7 +139,7 @@ UniqueFd AddressBook::enter_at(Tenant& tenant, Slot slot) {
   // Each entry has an owner, or has had one: so nobody's is overlooked.
   UniqueFd owned = owners_.add(slot);
   try {
-    write_file(entries_, std::to_string(slot), to_json(tenant));
+    create_file(run_, entry_of(slot), to_json(tenant));
   } catch (const SystemError&) {
     owners_.remove(slot, std::move(owned));
     throw;
@@ -130,8 +150,8 @@ UniqueFd AddressBook::enter_at(Tenant& tenant, Slot slot) {
 /// A slot that nobody has, and that is nobody's when he comes back; else, of those that wait for
 /// somebody to come back, the one that has waited longest.
 Slot AddressBook::find_free(Slot last) {
-  const auto is_used = [&](Slot slot) { return has_file(entries_, std::to_string(slot)); };
-  const auto is_kept = [&](Slot slot) { return has_file(slots_, std::to_string(slot)); };
+  const auto is_used = [&](Slot slot) { return has_file(run_, entry_of(slot)); };
+  const auto is_kept = [&](Slot slot) { return has_file(state_, link_of(slot)); };
   for (int guess = 0; guess < kGuesses; ++guess) {
     const Slot slot = random_slot(last);
     if (!is_used(slot) && !is_kept(slot)) return slot;
@@ -140,7 +160,7 @@ Slot AddressBook::find_free(Slot last) {
   for (Slot slot = kFirstSlot; slot <= last; ++slot) {
     if (is_used(slot)) continue;
     struct stat status {};
-    if (::fstatat(slots_.get(), std::to_string(slot).c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) {
+    if (::fstatat(state_.get(), link_of(slot).c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) {
       return slot;
     }
     const auto is_older = [](const timespec& a, const timespec& b) {
@@ -152,21 +172,22 @@ Slot AddressBook::find_free(Slot last) {
     throw SystemError(ENOSPC, "cannot give the sandbox an address",
                       fmt::format("all {} of the pool are in use", last - kFirstSlot + 1));
   }
-  forget(read_link(slots_, std::to_string(oldest->second)));
-  remove_file(slots_, std::to_string(oldest->second));
+  forget(read_link(state_, link_of(oldest->second)));
+  remove_file(state_, link_of(oldest->second));
   return oldest->second;
 }
 
 void AddressBook::keep(const std::string& name, Slot slot) {
-  const std::string link = std::to_string(slot);
+  const std::string link = link_of(slot);
+  for (const char* directory : {kNames, kSlots}) make_directory(state_.get(), directory);
   // First the slot, which keeps others away from it; then the name, which makes it good.
-  if (::symlinkat(name.c_str(), slots_.get(), link.c_str()) < 0 && errno != EEXIST) {
-    throw_failed("make the link", slots_.get(), link);
+  if (::symlinkat(name.c_str(), state_.get(), link.c_str()) < 0 && errno != EEXIST) {
+    throw_failed("make the link", state_.get(), link);
   }
   try {
-    write_file(names_, name, to_json(NameRecord{.slot = slot, .usage = {}}));
+    write_file(state_, file_of(name), to_json(NameRecord{.slot = slot, .usage = {}}));
   } catch (const SystemError&) {
-    ::unlinkat(slots_.get(), link.c_str(), 0);
+    ::unlinkat(state_.get(), link.c_str(), 0);
     throw;
   }
 }
@@ -176,12 +197,12 @@ UniqueFd AddressBook::enter(Tenant& tenant, const Pools& pools) {
   const std::string& name = tenant.network.name;
   if (name.empty()) return enter_at(tenant, find_free(last));
   auto record = this->name(name);
-  if (record && (record->slot > last || read_link(slots_, std::to_string(record->slot)) != name)) {
+  if (record && (record->slot > last || read_link(state_, link_of(record->slot)) != name)) {
     record.reset();
   }
   const Slot slot = record ? record->slot : find_free(last);
   if (!record) keep(name, slot);
-  if (has_file(entries_, std::to_string(slot))) {
+  if (has_file(run_, entry_of(slot))) {
     throw SystemError(EBUSY, fmt::format("cannot give '{}' its addresses", printable(name)),
                       "a sandbox of that name has them");
   }
@@ -189,31 +210,30 @@ UniqueFd AddressBook::enter(Tenant& tenant, const Pools& pools) {
 }
 
 void AddressBook::release(const Tenant& tenant, const UniqueFd& owned) {
-  write_file(entries_, std::to_string(tenant.slot), to_json(tenant));
+  write_file(run_, entry_of(tenant.slot), to_json(tenant));
   Owners::release(tenant.slot, owned);
 }
 
 void AddressBook::leave(const Tenant& tenant, const NetworkUsage& usage, UniqueFd owned) {
   const std::string& name = tenant.network.name;
-  const std::string file = std::to_string(tenant.slot);
+  const std::string entry = entry_of(tenant.slot);
   try {
     auto record = name.empty() ? std::nullopt : this->name(name);
     if (record && record->slot == tenant.slot) {
       record->usage = add(record->usage, usage);
-      write_file(names_, name, to_json(*record));
+      write_file(state_, file_of(name), to_json(*record));
     }
   } catch (const SystemError&) {
-    remove_file(entries_, file);  // on a full disk it is only the counts that are lost
+    remove_file(run_, entry);  // on a full disk it is only the counts that are lost
     owners_.remove(tenant.slot, std::move(owned));
     throw;
   }
-  remove_file(entries_, file);
+  remove_file(run_, entry);
   owners_.remove(tenant.slot, std::move(owned));
 }
 
 std::optional<Tenant> AddressBook::tenant(Slot slot) const {
-  const std::string file = std::to_string(slot);
-  return parse_file(entries_, file, tenant_from_json);
+  return parse_file(run_, entry_of(slot), tenant_from_json);
 }
 
 std::vector<Tenant> AddressBook::gone(const std::vector<Slot>& slots) {
@@ -233,7 +253,7 @@ bool AddressBook::is_gone(const Tenant& tenant) const {
 
 std::vector<Tenant> AddressBook::tenants() const {
   std::vector<Tenant> all;
-  walk(entries_, [&](const std::string& file) {
+  walk(run_, kTenants, [&](const std::string& file) {
     if (const auto slot = parse_unsigned(file, kLastSlot)) {
       if (auto found = tenant(static_cast<Slot>(*slot))) all.push_back(*found);
     }
@@ -243,23 +263,23 @@ std::vector<Tenant> AddressBook::tenants() const {
 }
 
 bool AddressBook::is_empty() const {
-  return !walk(entries_, [](const std::string&) { return false; });
+  return !walk(run_, kTenants, [](const std::string&) { return false; });
 }
 
 std::optional<NameRecord> AddressBook::name(const std::string& name) const {
-  return parse_file(names_, name, name_from_json);
+  return parse_file(state_, file_of(name), name_from_json);
 }
 
 void AddressBook::forget(const std::string& name) {
   const auto record = this->name(name);
   if (!record) return;
-  const std::string link = std::to_string(record->slot);
-  remove_file(names_, name);
-  if (read_link(slots_, link) == name) remove_file(slots_, link);
+  const std::string link = link_of(record->slot);
+  remove_file(state_, file_of(name));
+  if (read_link(state_, link) == name) remove_file(state_, link);
 }
 
 void AddressBook::tidy() noexcept {
-  for (const UniqueFd* directory : {&run_, &entries_}) remove_unfinished(*directory);
+  remove_unfinished(run_);
   owners_.tidy();
   remove_directories();
 }
@@ -267,10 +287,10 @@ void AddressBook::tidy() noexcept {
 void AddressBook::remove_directories() noexcept {
   // The book's own goes under its lock alone.
   if (run_) {
-    ::unlinkat(run_.get(), "tenants", AT_REMOVEDIR);
+    ::unlinkat(run_.get(), kTenants, AT_REMOVEDIR);
     ::rmdir(run_path_.c_str());
   }
-  ::rmdir(run_path_.parent_path().c_str());
+  ::rmdir(run_path_.substr(0, run_path_.rfind('/')).c_str());
 }
 
 }  // namespace sbx::detail

@@ -4,7 +4,7 @@
 // gets again when it comes back.
 #pragma once
 
-#include <filesystem>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,9 +26,10 @@ struct ChangedSetting {
 /// What has been made of the host's network for all sandboxes together.
 struct HostRecord {
   Pools pools;
+  bool ipv6 = true;  // the kernel has it; links can be without
   std::vector<ChangedSetting> settings;
   ClosedLinks closed;
-  std::vector<std::string> name_servers;
+  std::vector<IpAddress> name_servers;
   std::vector<std::string> tables;    // of others, when the warnings were looked for
   std::vector<std::string> warnings;  // of what will be in the way
   bool ready = false;                 // all of it is there
@@ -41,13 +42,14 @@ struct NameRecord {
   NetworkUsage usage;  // up to the last time that its sandbox ended
 };
 
-/// The book of the calling thread's network namespace, open, and locked against all others who
-/// would write in it. Everything that is written is there when the call returns, or is as it was:
-/// whoever writes may be killed at any time.
+/// The book of a network namespace, open, and locked against all others who would write in it.
+/// Everything that is written is there when the call returns, or is as it was: whoever writes may
+/// be killed at any time.
 class AddressBook {
  public:
   /// Waits for the lock. Makes the directories.
-  explicit AddressBook(const HostNetwork& host);
+  explicit AddressBook(const HostNetwork& host);  // of the calling thread's namespace
+  AddressBook(const HostNetwork& host, std::uint64_t namespace_cookie);
 
   /// None before the network is set up.
   [[nodiscard]] std::optional<HostRecord> host() const;
@@ -95,13 +97,10 @@ class AddressBook {
   Slot find_free(Slot last);
   void keep(const std::string& name, Slot slot);
 
-  std::filesystem::path run_path_;
-  UniqueFd run_;      // the book of what is in use, locked
-  UniqueFd entries_;  // one file for each tenant
+  std::string run_path_;
+  UniqueFd run_;  // the book of what is in use, locked
   Owners owners_;
   UniqueFd state_;  // what lasts
-  UniqueFd names_;  // one file for each name
-  UniqueFd slots_;  // one symbolic link for each of their slots, to the name
 };
 
 NetworkUsage add(const NetworkUsage& one, const NetworkUsage& other);

@@ -163,21 +163,20 @@ struct Attachment::State {
   NetworkUsage leave();
 
   Namespace host = Namespace::current(NamespaceKind::kNet);
+  std::uint64_t cookie = 0;             // of that
   std::optional<Conversations> kernel;  // until it is connected
   Wall wall;
   Tenant tenant;
   UniqueFd owned;
   Owners owners;
   HostRecord record;
-  Ipv6 ipv6 = Ipv6::kOn;
 };
 
 void Attachment::State::prepare(AddressBook& book) {
   const Network& network = tenant.network;
   record = set_up_host(book, network.host, *kernel);
-  if (network.mode == Network::Mode::kBridge) set_up_bridge(book, network.host, record, *kernel);
   wall = {names_of(network.host), record.pools};
-  ipv6 = find_ipv6();
+  if (network.mode == Network::Mode::kBridge) set_up_bridge(book, wall, record, *kernel);
   owners = book.owners();
   require_silent_ports(network);
 }
@@ -196,7 +195,7 @@ void Attachment::State::enter(AddressBook& book) {
 NetworkUsage Attachment::State::leave() {
   // Its end can take a grace period of the kernel's: others need not wait for that with the book.
   Conversations conversations;
-  AddressBook book(tenant.network.host);
+  AddressBook book(tenant.network.host, cookie);
   NetworkUsage usage;
   try {
     usage = take_out(book, wall, tenant, conversations, std::move(owned));
@@ -213,7 +212,8 @@ Attachment::Attachment(const Network& network) : state_(std::make_unique<State>(
   require_owner(state_->host);
   state_->tenant.network = network;
   Conversations& kernel = state_->kernel.emplace();
-  AddressBook book(network.host);
+  state_->cookie = kernel.links.namespace_cookie();
+  AddressBook book(network.host, state_->cookie);
   try {
     state_->prepare(book);
     try {
@@ -234,14 +234,14 @@ void Attachment::connect(pid_t pid, UniqueFd inside) {
   const bool to_loopback = !tenant.network.publish.empty() || asks_loopback(state_->record);
   TenantLinks(state_->wall, tenant, *state_->kernel)
       .connect(Namespace::of(pid, NamespaceKind::kNet), std::move(inside),
-               {.ipv6 = state_->ipv6, .to_loopback = to_loopback});
+               {.ipv6 = state_->record.ipv6, .to_loopback = to_loopback});
 }
 
 void Attachment::finish() noexcept {
   try {
     const std::vector<Slot> left = state_->owners.left(false);
     if (!left.empty()) {
-      AddressBook book(state_->tenant.network.host);
+      AddressBook book(state_->tenant.network.host, state_->cookie);
       sweep(book, state_->wall, left, *state_->kernel);
     }
   } catch (const std::exception&) {
@@ -284,8 +284,7 @@ void Attachment::release(pid_t pid) {
   tenant.released = {.pid = pid,
                      .pid_namespace = Namespace::current(NamespaceKind::kPid).inode(),
                      .net_namespace = Namespace::of(pid, NamespaceKind::kNet).inode()};
-  on(state_->host,
-     [this] { AddressBook(state_->tenant.network.host).release(state_->tenant, state_->owned); });
+  AddressBook(tenant.network.host, state_->cookie).release(tenant, state_->owned);
   state_.reset();
 }
 

@@ -10,6 +10,9 @@
 
 #include <array>
 #include <cerrno>
+#include <climits>
+#include <filesystem>
+#include <utility>
 
 #include "sys/error.hpp"
 
@@ -21,19 +24,12 @@ namespace fs = std::filesystem;
 constexpr int kAttempts = 100;
 constexpr const char* kNew = ".new";  // what is not yet whole
 
-/// Opens a directory that is the caller's and that nobody else may write to; makes it first.
-UniqueFd own_directory(int parent, const std::string& name) {
-  const auto open = [&] {
-    return UniqueFd(
-        ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  };
-  UniqueFd fd = open();
-  if (!fd && errno == ENOENT) {
-    if (::mkdirat(parent, name.c_str(), 0700) < 0 && errno != EEXIST) {
-      throw_failed("make the directory", parent, name);
-    }
-    fd = open();
-  }
+UniqueFd open_directory(int parent, const std::string& name) {
+  return UniqueFd(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+}
+
+/// `fd`, opened as that, if it is the caller's and nobody else may write to it.
+UniqueFd own(UniqueFd fd, int parent, const std::string& name) {
   if (!fd) throw_failed("open the directory", parent, name);
   struct stat status {};
   if (::fstat(fd.get(), &status) < 0) throw_failed("look at", parent, name);
@@ -42,6 +38,11 @@ UniqueFd own_directory(int parent, const std::string& name) {
                       "it must be the caller's, and nobody else may write to it");
   }
   return fd;
+}
+
+UniqueFd make_own(int parent, const std::string& name) {
+  make_directory(parent, name);
+  return own(open_directory(parent, name), parent, name);
 }
 
 void write_new(const UniqueFd& directory, const std::string& name, const std::string& text) {
@@ -68,28 +69,32 @@ void throw_failed(const char* verb, int directory, const std::string& name) {
   throw SystemError(error, fmt::format("cannot {} '{}'", verb, place_of(directory, name)));
 }
 
-UniqueFd own_top(const fs::path& top) {
-  const fs::path path = fs::absolute(top).lexically_normal();
-  if (path.has_parent_path()) {
-    std::error_code ignored;  // the next step says it better
-    fs::create_directories(path.parent_path(), ignored);
+void make_directory(int parent, const std::string& name) {
+  if (::mkdirat(parent, name.c_str(), 0700) < 0 && errno != EEXIST) {
+    throw_failed("make the directory", parent, name);
   }
-  return own_directory(AT_FDCWD, path.native());
 }
 
-UniqueFd directory_below(const UniqueFd& top, const fs::path& path) {
-  UniqueFd found(
-      ::openat(top.get(), path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+UniqueFd own_top(const std::string& path) {
+  UniqueFd found = open_directory(AT_FDCWD, path);
+  if (found || errno != ENOENT) return own(std::move(found), AT_FDCWD, path);
+  std::error_code ignored;  // the next step says it better
+  fs::create_directories(fs::path(path).parent_path(), ignored);
+  return make_own(AT_FDCWD, path);
+}
+
+UniqueFd directory_below(const UniqueFd& top, const std::string& path) {
+  UniqueFd found = open_directory(top.get(), path);
   if (found) return found;
   int parent = top.get();
-  for (const fs::path& name : path) {
-    found = own_directory(parent, name.native());
+  for (const fs::path& name : fs::path(path)) {
+    found = make_own(parent, name.native());
     parent = found.get();
   }
   return found;
 }
 
-UniqueFd lock_directory(const UniqueFd& top, const fs::path& path) {
+UniqueFd lock_directory(const UniqueFd& top, const std::string& path) {
   for (int attempt = 1;; ++attempt) {
     UniqueFd found;
     try {
@@ -109,15 +114,23 @@ UniqueFd lock_directory(const UniqueFd& top, const fs::path& path) {
 std::optional<std::string> read_file(const UniqueFd& directory, const std::string& name) {
   const UniqueFd fd(::openat(directory.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd && errno == ENOENT) return std::nullopt;
+  if (!fd && errno == ELOOP) return read_link(directory, name);
   if (!fd) throw_failed("open", directory.get(), name);
   std::string text;
-  std::array<char, 4096> bytes{};
-  for (ssize_t size = -1; size != 0;) {
+  std::array<char, 4096> bytes;
+  ssize_t size = 0;
+  do {
     size = ::read(fd.get(), bytes.data(), bytes.size());
     if (size < 0 && errno != EINTR) throw_failed("read", directory.get(), name);
     if (size > 0) text.append(bytes.data(), static_cast<std::size_t>(size));
-  }
+  } while (size < 0 || size == std::ssize(bytes));
   return text;
+}
+
+void create_file(const UniqueFd& directory, const std::string& name, const std::string& text) {
+  if (::symlinkat(text.c_str(), directory.get(), name.c_str()) == 0) return;
+  if (errno != ENAMETOOLONG) throw_failed("write", directory.get(), name);
+  write_file(directory, name, text);
 }
 
 void write_file(const UniqueFd& directory, const std::string& name, const std::string& text) {
@@ -141,19 +154,21 @@ bool has_file(const UniqueFd& directory, const std::string& name) {
 }
 
 std::string read_link(const UniqueFd& directory, const std::string& name) {
-  std::array<char, 256> text{};
+  std::array<char, PATH_MAX> text;
   const ssize_t size = ::readlinkat(directory.get(), name.c_str(), text.data(), text.size());
   return size < 0 ? std::string() : std::string(text.data(), static_cast<std::size_t>(size));
 }
 
 // By getdents64(2), because readdir(3) reads hundreds ahead, of which who asks whether there is any
 // wants one.
-bool walk(const UniqueFd& directory, const std::function<bool(const std::string&)>& each) {
-  const UniqueFd copy(::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!copy) throw_errno("cannot read the book of addresses");
+bool walk(const UniqueFd& top, const std::string& directory,
+          const std::function<bool(const std::string&)>& each) {
+  const UniqueFd opened = open_directory(top.get(), directory);
+  if (!opened && errno == ENOENT) return false;
+  if (!opened) throw_errno("cannot read the book of addresses");
   alignas(dirent64) std::array<char, 512> bytes{};
   for (;;) {
-    const ssize_t size = ::getdents64(copy.get(), bytes.data(), bytes.size());
+    const ssize_t size = ::getdents64(opened.get(), bytes.data(), bytes.size());
     if (size < 0) throw_errno("cannot read the book of addresses");
     if (size == 0) return false;
     for (ssize_t at = 0; at < size;) {

@@ -4,7 +4,6 @@
 // writes may be killed. All throw SystemError.
 #pragma once
 
-#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
@@ -15,16 +14,23 @@ namespace sbx::detail {
 
 /// Opens a directory that is the caller's and that nobody else may write to. Makes it, and those
 /// above it, where there is none.
-UniqueFd own_top(const std::filesystem::path& top);
+UniqueFd own_top(const std::string& path);
+
+/// Makes one, where there is none.
+void make_directory(int parent, const std::string& name);
 
 /// One below a directory that is the caller's, where nobody else can have made it.
-UniqueFd directory_below(const UniqueFd& top, const std::filesystem::path& path);
+UniqueFd directory_below(const UniqueFd& top, const std::string& path);
 
 /// The same, locked; whoever had the lock before may have tidied it away.
-UniqueFd lock_directory(const UniqueFd& top, const std::filesystem::path& path);
+UniqueFd lock_directory(const UniqueFd& top, const std::string& path);
 
-/// None when the file is not there.
+/// None when the file is not there. What is short enough may be in a symbolic link instead.
 std::optional<std::string> read_file(const UniqueFd& directory, const std::string& name);
+
+/// One that is not there. In a symbolic link, as far as its text fits into one: that is there at
+/// once, and in a third of the time.
+void create_file(const UniqueFd& directory, const std::string& name, const std::string& text);
 
 /// The file is the old one, or the whole new one.
 void write_file(const UniqueFd& directory, const std::string& name, const std::string& text);
@@ -40,8 +46,9 @@ bool has_file(const UniqueFd& directory, const std::string& name);
 /// What the symbolic link leads to; empty when there is none.
 std::string read_link(const UniqueFd& directory, const std::string& name);
 
-/// Passes the names of files on, until `each` says false; whether it did.
-bool walk(const UniqueFd& directory, const std::function<bool(const std::string&)>& each);
+/// Passes the names of files in a directory on, until `each` says false; whether it did.
+bool walk(const UniqueFd& top, const std::string& directory,
+          const std::function<bool(const std::string&)>& each);
 
 /// Where the file is, for messages.
 std::string place_of(int directory, const std::string& name);

@@ -26,6 +26,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kForwarding4 = "/proc/sys/net/ipv4/ip_forward";
 constexpr const char* kForwarding6 = "/proc/sys/net/ipv6/conf/all/forwarding";
+constexpr const char* kDisabled6 = "/proc/sys/net/ipv6/conf/default/disable_ipv6";
 constexpr const char* kInterfaces4 = "/proc/sys/net/ipv4/conf";
 constexpr const char* kInterfaces6 = "/proc/sys/net/ipv6/conf";
 constexpr const char* kRedirects4 = "/proc/sys/net/ipv4/conf/all/accept_redirects";
@@ -177,17 +178,18 @@ Pools choose_pools(AddressBook& book, const HostNetwork& host) {
 LinkName loopback(const Conversations& kernel) { return open_link(kernel.links, "lo"); }
 
 /// The host's address for sandboxes: where their packets are sent to, and answers come from.
-void add_gateway(const Pools& pools, Conversations& kernel) {
+void add_gateway(const HostRecord& record, Conversations& kernel) {
   RouteMessages messages;
-  for (const IpPrefix& pool : pools_in_use(pools, find_ipv6())) {
+  for (const IpPrefix& pool : pools_in_use(record.pools, record.ipv6)) {
     const IpAddress address = pool.at(kGateway);
     messages.add_address(loopback(kernel), {address, address.bits()}, Existing::kReplaced);
+    excuse_without_ipv6(messages, pool);
   }
   messages.send(kernel.links);
 }
 
-void remove_gateway(const Pools& pools, Conversations& kernel) {
-  for (const IpPrefix& pool : pools_in_use(pools, find_ipv6())) {
+void remove_gateway(const HostRecord& record, Conversations& kernel) {
+  for (const IpPrefix& pool : pools_in_use(record.pools, record.ipv6)) {
     const IpAddress address = pool.at(kGateway);
     try {
       RouteMessages messages;
@@ -212,10 +214,8 @@ void require_same_pools(const HostNetwork& host, const HostRecord& record) {
 void update_name_servers(AddressBook& book, const HostNetwork& host, HostRecord& record,
                          Conversations& kernel) {
   const Resolver found = read_resolver();
-  std::vector<std::string> texts;
-  for (const IpAddress& server : found.servers) texts.push_back(server.to_string());
-  if (texts == record.name_servers) return;
-  record.name_servers = texts;
+  if (found.servers == record.name_servers) return;
+  record.name_servers = found.servers;
   nft::Batch batch;
   admit_name_servers(batch, {names_of(host), record.pools}, found.servers);
   try {
@@ -250,33 +250,26 @@ void restore(const std::vector<ChangedSetting>& settings) {
 
 }  // namespace
 
-Ipv6 find_ipv6() {
-  bool on = true;
-  for (const char* links : {"default", "lo"}) {
-    const std::string off = read_setting(fmt::format("{}/{}/disable_ipv6", kInterfaces6, links));
-    if (off.empty()) return Ipv6::kAbsent;
-    on = on && off == "0";
-  }
-  return on ? Ipv6::kOn : Ipv6::kOff;
-}
-
-std::vector<IpPrefix> pools_in_use(const Pools& pools, Ipv6 ipv6) {
-  if (ipv6 == Ipv6::kOn) return {pools.ipv4, pools.ipv6};
+std::vector<IpPrefix> pools_in_use(const Pools& pools, bool ipv6) {
+  if (ipv6) return {pools.ipv4, pools.ipv6};
   return {pools.ipv4};
 }
 
-void open_to_loopback(const LinkName& link, Ipv6 ipv6, NetlinkSocket& links) {
+void excuse_without_ipv6(RouteMessages& messages, const IpPrefix& pool, int error) {
+  if (pool.address.family() == IpFamily::kIpv6) messages.excuse_last(error);
+}
+
+void open_to_loopback(const LinkName& link, bool ipv6, NetlinkSocket& links) {
   write_setting(fmt::format("/proc/sys/net/ipv4/conf/{}/route_localnet", link.name), "1");
-  if (ipv6 != Ipv6::kOn) return;
+  if (!ipv6) return;
   RouteMessages messages;
   messages.add_local_route(link, IpAddress::parse("::1"));
+  messages.excuse_last(EACCES);
   messages.send(links);
 }
 
 bool asks_loopback(const HostRecord& record) {
-  return std::any_of(
-      record.name_servers.begin(), record.name_servers.end(),
-      [](const std::string& server) { return IpAddress::parse(server).is_loopback(); });
+  return std::ranges::any_of(record.name_servers, &IpAddress::is_loopback);
 }
 
 HostRecord set_up_host(AddressBook& book, const HostNetwork& host, Conversations& kernel) {
@@ -287,9 +280,10 @@ HostRecord set_up_host(AddressBook& book, const HostNetwork& host, Conversations
     return *found;
   }
   // Left by somebody who was killed: it would be in its own way.
-  if (found) remove_gateway(found->pools, kernel);
+  if (found) remove_gateway(*found, kernel);
   HostRecord record;
   record.pools = choose_pools(book, host);
+  record.ipv6 = !read_setting(kDisabled6).empty();
   record.closed = found ? found->closed : ClosedLinks();
   record.settings = found ? found->settings : settings_to_change(record.closed);
   book.write_host(record);
@@ -300,7 +294,7 @@ HostRecord set_up_host(AddressBook& book, const HostNetwork& host, Conversations
   keep_closed(batch, wall, record.closed);
   kernel.tables.commit(batch);
   for (const ChangedSetting& each : record.settings) write_setting(each.path, each.now);
-  add_gateway(record.pools, kernel);
+  add_gateway(record, kernel);
   record.ready = true;
   book.write_host(record);
   update_name_servers(book, host, record, kernel);
@@ -326,9 +320,7 @@ void look_for_walls(HostRecord& record, const HostNetwork& host, const HostNames
   record = std::move(*now);
 }
 
-void set_up_bridge(AddressBook& book, const HostNetwork& host, HostRecord& record,
-                   Conversations& kernel) {
-  const Wall wall{names_of(host), record.pools};
+void set_up_bridge(AddressBook& book, const Wall& wall, HostRecord& record, Conversations& kernel) {
   // Somebody may have deleted it: those who were on it have lost their way, but nobody after them.
   const bool is_there = find_link(kernel.links, wall.names.bridge).has_value();
   if (record.bridge && is_there) return;
@@ -342,15 +334,14 @@ void set_up_bridge(AddressBook& book, const HostNetwork& host, HostRecord& recor
     messages.create_bridge(wall.names.bridge, kHostMac, wall.names.group);
     messages.send(kernel.links);
   }
-  const Ipv6 ipv6 = find_ipv6();
   const LinkName bridge = open_link(kernel.links, wall.names.bridge);
   RouteMessages messages;
-  if (ipv6 != Ipv6::kAbsent) messages.set_no_link_local(bridge);
+  if (record.ipv6) messages.set_no_link_local(bridge);
   messages.refuse_source_routes(bridge);
   messages.stop_snooping(bridge);
   messages.set_up(bridge);
   messages.send(kernel.links);
-  open_to_loopback(bridge, ipv6, kernel.links);
+  open_to_loopback(bridge, record.ipv6, kernel.links);
   record.bridge = true;
   book.write_host(record);
 }
@@ -362,9 +353,7 @@ void rebuild_walls(AddressBook& book, const HostNetwork& host, const HostRecord&
   build_wall(batch, wall);
   keep_closed(batch, wall, record.closed);
   if (record.bridge) build_port_wall(batch, wall);
-  std::vector<IpAddress> servers;
-  for (const std::string& text : record.name_servers) servers.push_back(IpAddress::parse(text));
-  admit_name_servers(batch, wall, servers);
+  admit_name_servers(batch, wall, record.name_servers);
   for (const Tenant& tenant : book.tenants()) admit(batch, wall, tenant);
   kernel.tables.commit(batch);
   // What has begun meanwhile would pass as known; and what was counted before is not known any more
@@ -375,7 +364,7 @@ void rebuild_walls(AddressBook& book, const HostNetwork& host, const HostRecord&
   }
   // After a restart of the machine all the rest is missing, too.
   for (const ChangedSetting& each : record.settings) write_setting(each.path, each.now);
-  add_gateway(record.pools, kernel);
+  add_gateway(record, kernel);
 }
 
 void take_down_host(AddressBook& book, const HostNetwork& host, Conversations& kernel) {
@@ -398,7 +387,7 @@ void take_down_host(AddressBook& book, const HostNetwork& host, Conversations& k
   // Added first, so that there is something to remove.
   for (const nft::Table& table : {names.filter(), names.ports()}) batch.add(table).remove(table);
   kernel.tables.commit(batch);
-  remove_gateway(record->pools, kernel);
+  remove_gateway(*record, kernel);
   book.remove_host();
   book.tidy();
 }

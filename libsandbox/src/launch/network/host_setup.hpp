@@ -6,7 +6,7 @@
 
 #include <linux/netlink.h>
 
-#include <cstdint>
+#include <cerrno>
 #include <vector>
 
 #include "kernel/netlink/connection_tracking.hpp"
@@ -20,17 +20,13 @@
 
 namespace sbx::detail {
 
-/// What the host has of IPv6, for links that are made now.
-enum class Ipv6 : std::uint8_t {
-  kAbsent,  ///< the kernel was started without
-  kOff,     ///< by net.ipv6.conf.*.disable_ipv6
-  kOn,
-};
-
-Ipv6 find_ipv6();
-
 /// Those of the pools that sandboxes have addresses of.
-std::vector<IpPrefix> pools_in_use(const Pools& pools, Ipv6 ipv6);
+std::vector<IpPrefix> pools_in_use(const Pools& pools, bool ipv6);
+
+/// Lets the last message, about an address of `pool`, be refused where that is of IPv6 and the link
+/// is without: by net.ipv6.conf.*.disable_ipv6, as it was when the link was made, or is now.
+/// `error` is what the kernel has for that; for neighbours EINVAL.
+void excuse_without_ipv6(RouteMessages& messages, const IpPrefix& pool, int error = EACCES);
 
 /// The conversations with the kernel that a change of the host's network takes.
 struct Conversations {
@@ -50,8 +46,7 @@ void look_for_walls(HostRecord& record, const HostNetwork& host, const HostNames
                     const Conversations& kernel);
 
 /// Makes sure that the bridge is.
-void set_up_bridge(AddressBook& book, const HostNetwork& host, HostRecord& record,
-                   Conversations& kernel);
+void set_up_bridge(AddressBook& book, const Wall& wall, HostRecord& record, Conversations& kernel);
 
 /// Builds the walls anew, with those in the book inside: for somebody has removed them.
 void rebuild_walls(AddressBook& book, const HostNetwork& host, const HostRecord& record,
@@ -62,7 +57,7 @@ void take_down_host(AddressBook& book, const HostNetwork& host, Conversations& k
 
 /// Lets what the host's loopback has asked come back through the link, and what is asked of a name
 /// server there in. Nothing else is: see build_wall().
-void open_to_loopback(const LinkName& link, Ipv6 ipv6, NetlinkSocket& links);
+void open_to_loopback(const LinkName& link, bool ipv6, NetlinkSocket& links);
 
 /// Whether the name server that sandboxes ask is on the host's loopback.
 bool asks_loopback(const HostRecord& record);

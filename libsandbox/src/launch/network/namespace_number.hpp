@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "kernel/netlink/socket.hpp"
+#include "kernel/netlink/route_messages.hpp"
 #include "sbx/namespace.hpp"
 
 namespace sbx::detail {
@@ -10,6 +10,6 @@ namespace sbx::detail {
 /// looks through all of them, from the lowest on, whenever it tells of a link whose other end is
 /// elsewhere: a dozen times for each start. The last one gets the lowest number, so that what a
 /// start costs does not grow with how many sandboxes there are.
-void number_namespace(const Namespace& network, NetlinkSocket& links);
+void number_namespace(RouteMessages& messages, const Namespace& network);
 
 }  // namespace sbx::detail

@@ -10,6 +10,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 
 #include "sbx/fd.hpp"
 
@@ -25,11 +26,11 @@ constexpr std::size_t kLargest = std::size_t{64} << 10;
 std::string text_of(const char* path) {
   const UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
   std::string text;
-  std::array<char, 4096> bytes{};
-  while (fd && text.size() < kLargest) {
-    const ssize_t size = ::read(fd.get(), bytes.data(), bytes.size());
-    if (size <= 0) break;
-    text.append(bytes.data(), static_cast<std::size_t>(size));
+  std::array<char, 4096> bytes;
+  ssize_t size = std::ssize(bytes);
+  while (fd && size == std::ssize(bytes) && text.size() < kLargest) {
+    size = ::read(fd.get(), bytes.data(), bytes.size());
+    if (size > 0) text.append(bytes.data(), static_cast<std::size_t>(size));
   }
   return text;
 }
@@ -107,6 +108,21 @@ Resolver resolver_from(const std::string& resolv_conf, const std::string& upstre
   return found;
 }
 
-Resolver read_resolver() { return resolver_from(text_of("/etc/resolv.conf"), text_of(kUpstream)); }
+Resolver read_resolver() {
+  struct Parsed {
+    std::string conf;
+    std::string upstream;
+    Resolver found = resolver_from("", "");
+  };
+  // As the book's record of the host: hardly ever another than the one before.
+  thread_local Parsed last;
+  std::string conf = text_of("/etc/resolv.conf");
+  std::string upstream = text_of(kUpstream);
+  if (conf != last.conf || upstream != last.upstream) {
+    Resolver found = resolver_from(conf, upstream);
+    last = {std::move(conf), std::move(upstream), std::move(found)};
+  }
+  return last.found;
+}
 
 }  // namespace sbx::detail

@@ -23,14 +23,21 @@ MacAddress mac_of(Slot slot) {
   return {{0x02, 0x73, 0x62, byte(16), byte(8), byte(0)}};
 }
 
+/// The path without what may be in it or not. Most are whole: to take them apart is dear.
+std::string whole(const std::filesystem::path& path) {
+  const std::string& text = path.native();
+  const auto has = [&text](const char* part) { return text.find(part) != std::string::npos; };
+  if (path.is_absolute() && !has("//") && !has("/.")) return text;
+  return std::filesystem::absolute(path).lexically_normal().native();
+}
+
 }  // namespace
 
 HostNames names_of(const HostNetwork& host) {
-  const auto directory = std::filesystem::absolute(host.run_directory).lexically_normal();
-  if (directory == HostNetwork{}.run_directory) {
-    return {"sandbox", "sbx-", "sbx-bridge", kGroup};
-  }
-  const std::uint32_t number = hash(directory.native()) & 0xffffffU;
+  static const std::string usual = HostNetwork{}.run_directory;
+  const std::string directory = whole(host.run_directory);
+  if (directory == usual) return {"sandbox", "sbx-", "sbx-bridge", kGroup};
+  const std::uint32_t number = hash(directory) & 0xffffffU;
   const std::string mark = fmt::format("{:06x}", number);
   return {"sandbox-" + mark, "sb" + mark + "-", "sb" + mark + "-bridge", kOtherGroups + number};
 }

@@ -47,15 +47,17 @@ TrafficCount count_of(const Json& json) {
 
 std::string to_json(const Tenant& tenant) {
   const Network& network = tenant.network;
-  Json json = {{"slot", tenant.slot},
-               {"bridge", tenant.on_bridge()},
-               {"name", network.name},
-               {"internet", network.internet},
-               {"allow", texts(network.allow)},
-               {"deny", texts(network.deny)},
-               {"publish", texts(network.publish)},
-               {"rate", network.rate_bits_per_second},
-               {"connections", network.connections_max}};
+  const Network usual;
+  Json json = {{"slot", tenant.slot}, {"bridge", tenant.on_bridge()}};
+  if (!network.name.empty()) json["name"] = network.name;
+  if (network.internet != usual.internet) json["internet"] = network.internet;
+  if (!network.allow.empty()) json["allow"] = texts(network.allow);
+  if (!network.deny.empty()) json["deny"] = texts(network.deny);
+  if (!network.publish.empty()) json["publish"] = texts(network.publish);
+  if (network.rate_bits_per_second != 0) json["rate"] = network.rate_bits_per_second;
+  if (network.connections_max != usual.connections_max) {
+    json["connections"] = network.connections_max;
+  }
   if (tenant.released) {
     const Released& alone = *tenant.released;
     json["released"] = {alone.pid, alone.pid_namespace, alone.net_namespace};
@@ -72,14 +74,15 @@ Tenant tenant_from_json(const std::string& text) {
                        .net_namespace = released->at(2).get<std::uint64_t>()};
   }
   Network& network = tenant.network;
+  const Json none = Json::array();
   network.mode = json.at("bridge").get<bool>() ? Network::Mode::kBridge : Network::Mode::kRouted;
-  network.name = json.at("name").get<std::string>();
-  network.internet = json.at("internet").get<bool>();
-  network.allow = parse_texts<Destination>(json.at("allow"));
-  network.deny = parse_texts<Destination>(json.at("deny"));
-  network.publish = parse_texts<PublishedPort>(json.at("publish"));
-  network.rate_bits_per_second = json.at("rate").get<std::uint64_t>();
-  network.connections_max = json.at("connections").get<std::uint32_t>();
+  network.name = json.value("name", "");
+  network.internet = json.value("internet", network.internet);
+  network.allow = parse_texts<Destination>(json.value("allow", none));
+  network.deny = parse_texts<Destination>(json.value("deny", none));
+  network.publish = parse_texts<PublishedPort>(json.value("publish", none));
+  network.rate_bits_per_second = json.value("rate", network.rate_bits_per_second);
+  network.connections_max = json.value("connections", network.connections_max);
   return tenant;
 }
 
@@ -88,25 +91,22 @@ std::string to_json(const HostRecord& record) {
   for (const ChangedSetting& each : record.settings) {
     settings.push_back(Json::array({each.path, each.before, each.now}));
   }
-  return Json{{"pools", of(record.pools)},
-              {"settings", settings},
-              {"closed4", record.closed.ipv4},
-              {"closed6", record.closed.ipv6},
-              {"name_servers", record.name_servers},
-              {"tables", record.tables},
-              {"warnings", record.warnings},
-              {"ready", record.ready},
-              {"bridge", record.bridge}}
+  return Json{{"pools", of(record.pools)},     {"ipv6", record.ipv6},
+              {"settings", settings},          {"closed4", record.closed.ipv4},
+              {"closed6", record.closed.ipv6}, {"name_servers", texts(record.name_servers)},
+              {"tables", record.tables},       {"warnings", record.warnings},
+              {"ready", record.ready},         {"bridge", record.bridge}}
       .dump();
 }
 
 HostRecord host_from_json(const std::string& text) {
   const Json json = Json::parse(text);
   HostRecord record{.pools = pools_of(json.at("pools")),
+                    .ipv6 = json.at("ipv6").get<bool>(),
                     .settings = {},
                     .closed = {json.at("closed4").get<std::vector<std::string>>(),
                                json.at("closed6").get<std::vector<std::string>>()},
-                    .name_servers = json.at("name_servers").get<std::vector<std::string>>(),
+                    .name_servers = parse_texts<IpAddress>(json.at("name_servers")),
                     .tables = json.at("tables").get<std::vector<std::string>>(),
                     .warnings = json.at("warnings").get<std::vector<std::string>>(),
                     .ready = json.at("ready").get<bool>(),

@@ -22,43 +22,23 @@ IpPrefix all_of(const IpPrefix& pool) {
 
 IpPrefix alone(const IpAddress& address) { return {address, address.bits()}; }
 
-void add_address(RouteMessages& messages, const LinkName& inner, const IpPrefix& pool, Slot slot) {
-  messages.add_address(inner, alone(pool.at(slot)), Existing::kRefused);
-  messages.add_neighbour(inner, pool.at(kGateway), kHostMac, Existing::kReplaced);
-}
-
-/// Whether it could be given one. By its settings the namespace may have none: it was made with
-/// those of the kernel's parameters, or of another's (net.core.devconf_inherit_init_net).
-bool add_ipv6(const LinkName& inner, const IpPrefix& pool, Slot slot, NetlinkSocket& inside) {
-  RouteMessages messages;
-  messages.set_no_link_local(inner);
-  add_address(messages, inner, pool, slot);
-  try {
-    messages.send(inside);
-  } catch (const SystemError& error) {
-    if (error.code().value() != EACCES) throw;
-    return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 TenantLinks::TenantLinks(const Wall& wall, const Tenant& tenant, Conversations& kernel)
     : wall_(wall), tenant_(tenant), kernel_(kernel), self_(wall.names, wall.pools, tenant) {}
 
 void TenantLinks::connect(const Namespace& theirs, UniqueFd inside, const Shape& shape) {
-  connect_outside(theirs, shape);
-  connect_inside(std::move(inside), shape.ipv6);
+  const bool ipv6 = connect_outside(theirs, shape);
+  connect_inside(std::move(inside), shape, ipv6);
   wake();
 }
 
-/// The outer end, and the host's way to the sandbox.
-void TenantLinks::connect_outside(const Namespace& theirs, const Shape& shape) {
+/// The outer end, and the host's way to the sandbox. Whether there is one of IPv6.
+bool TenantLinks::connect_outside(const Namespace& theirs, const Shape& shape) {
   const bool on_bridge = tenant_.on_bridge();
   const std::uint64_t rate = tenant_.network.rate_bits_per_second;
-  number_namespace(theirs, kernel_.links);
   RouteMessages making;
+  number_namespace(making, theirs);
   making.create({.name = self_.link,
                  .mac = on_bridge ? std::nullopt : std::optional(kHostMac),
                  .group = wall_.names.group,
@@ -75,38 +55,45 @@ void TenantLinks::connect_outside(const Namespace& theirs, const Shape& shape) {
     messages.join(outer, way, {.isolated = true, .learning = false, .flood = false});
     messages.add_forwarding(outer, self_.mac);
   }
-  if (shape.ipv6 != Ipv6::kAbsent) messages.set_no_link_local(outer);
+  if (shape.ipv6) messages.set_no_link_local(outer);
   if (!on_bridge) messages.refuse_source_routes(outer);
   messages.set_up(outer);
   for (const IpPrefix& pool : pools_in_use(wall_.pools, shape.ipv6)) {
     const IpAddress address = pool.at(tenant_.slot);
     messages.add_first_route(way, address);
+    excuse_without_ipv6(messages, pool);
     messages.add_neighbour(way, address, self_.mac, Existing::kReplaced);
+    excuse_without_ipv6(messages, pool, EINVAL);
   }
   if (rate != 0) messages.limit_rate(outer, rate);
-  messages.send(kernel_.links);
+  const bool complete = messages.send(kernel_.links);
   if (!on_bridge && shape.to_loopback) open_to_loopback(outer, shape.ipv6, kernel_.links);
+  return shape.ipv6 && complete;
 }
 
-/// The inner end: its addresses, and the one way out.
-void TenantLinks::connect_inside(UniqueFd socket, Ipv6 ipv6) {
-  const Slot slot = tenant_.slot;
+/// The inner end: its addresses, and the one way out. Its namespace may be without IPv6, too: it
+/// was made with the settings of the kernel's parameters, or of another one's
+/// (net.core.devconf_inherit_init_net).
+void TenantLinks::connect_inside(UniqueFd socket, const Shape& shape, bool ipv6) {
   const std::uint64_t rate = tenant_.network.rate_bits_per_second;
+  const std::vector<IpPrefix> pools = pools_in_use(wall_.pools, ipv6);
   NetlinkSocket inside(std::move(socket));
   const LinkName inner = open_link(inside, kInnerLink);
-  std::vector<IpPrefix> used = {wall_.pools.ipv4};
-  if (ipv6 == Ipv6::kOn && add_ipv6(inner, wall_.pools.ipv6, slot, inside)) {
-    used.push_back(wall_.pools.ipv6);
-  }
   RouteMessages messages;
-  if (ipv6 == Ipv6::kOff) messages.set_no_link_local(inner);
-  add_address(messages, inner, wall_.pools.ipv4, slot);
+  if (shape.ipv6) messages.set_no_link_local(inner);
+  for (const IpPrefix& pool : pools) {
+    messages.add_address(inner, alone(pool.at(tenant_.slot)), Existing::kRefused);
+    excuse_without_ipv6(messages, pool);
+    messages.add_neighbour(inner, pool.at(kGateway), kHostMac, Existing::kReplaced);
+    excuse_without_ipv6(messages, pool, EINVAL);
+  }
   // Now the kernel goes through all of the host's routes of IPv6: what comes after it waits.
   messages.set_up(inner);
-  for (const IpPrefix& pool : used) {
+  for (const IpPrefix& pool : pools) {
     messages.add_route(inner,
                        {.destination = all_of(pool), .gateway = pool.at(kGateway), .on_link = true},
                        Existing::kReplaced);
+    excuse_without_ipv6(messages, pool);
   }
   if (rate != 0) messages.limit_rate(inner, rate);
   messages.send(inside);

@@ -19,7 +19,7 @@ class TenantLinks {
 
   /// What a new pair is to be like.
   struct Shape {
-    Ipv6 ipv6 = Ipv6::kOn;
+    bool ipv6 = true;          ///< the kernel has it
     bool to_loopback = false;  ///< with a way between the host's loopback and the sandbox
   };
 
@@ -36,8 +36,8 @@ class TenantLinks {
   void remove_former();
 
  private:
-  void connect_outside(const Namespace& theirs, const Shape& shape);
-  void connect_inside(UniqueFd socket, Ipv6 ipv6);
+  bool connect_outside(const Namespace& theirs, const Shape& shape);
+  void connect_inside(UniqueFd socket, const Shape& shape, bool ipv6);
   void wake();
 
   const Wall& wall_;

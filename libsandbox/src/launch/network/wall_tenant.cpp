@@ -83,14 +83,15 @@ struct OwnChains {
                    !tenant.network.deny.empty()),
         has_limit(tenant.network.connections_max != Network{}.connections_max),
         has_rate(tenant.network.rate_bits_per_second != 0),
-        policy(own_chain("policy", tenant)),
-        limit(own_chain("limit", tenant)),
-        reached(own_chain("reached", tenant)),
-        near(own_chain("near", tenant)),
-        rate(own_chain("rate", tenant)),
         decisions(decisions_of(tenant.network)),
         has_near(std::any_of(decisions.begin(), decisions.end(),
-                             [](const Decision& d) { return is_exact(d.destination); })) {}
+                             [](const Decision& d) { return is_exact(d.destination); })) {
+    if (has_policy) policy = own_chain("policy", tenant);
+    if (has_limit) limit = own_chain("limit", tenant);
+    if (has_limit) reached = own_chain("reached", tenant);
+    if (has_near) near = own_chain("near", tenant);
+    if (has_rate) rate = own_chain("rate", tenant);
+  }
 
   bool has_policy;
   bool has_limit;
@@ -195,6 +196,7 @@ void add_published(Elements& elements, const TenantAddresses& addresses, const N
 Elements elements_of(const Wall& wall, const Tenant& tenant, const OwnChains& own) {
   const TenantAddresses addresses(wall.names, wall.pools, tenant);
   Elements elements;
+  elements.reserve(16);
   add_addresses(elements, addresses, own);
   add_published(elements, addresses, tenant.network);
   if (!tenant.on_bridge()) {
