@@ -12,6 +12,7 @@
 #include "sbx/ip_address.hpp"
 #include "sbx/namespace.hpp"
 #include "sbx/nftables.hpp"
+#include "support/datagram.hpp"
 #include "support/loopback.hpp"
 
 namespace sbx::test {
@@ -35,8 +36,8 @@ inline nft::Value address(const std::string& text) { return nft::Value(IpAddress
 struct FilteredLoopback {
   Namespace network = loopback_network();
   nft::Nftables nftables{network};
-  LocalDatagrams here{network, "127.0.0.1", 6000};
-  LocalDatagrams there{network, "127.0.0.1", kPort};
+  DatagramSocket here{network, "127.0.0.1", 6000};
+  DatagramSocket there{network, "127.0.0.1", kPort};
 
   FilteredLoopback() { commit(nft::Batch().add(kTable).add(kTable, kOutput)); }
 

@@ -52,7 +52,7 @@ TEST_CASE("nftables: a rule can ask for the group that a link was made in") {
   link.add_address(IpPrefix::parse("10.0.0.1/24"));
   link.set_up();
   links.open("far").set_up();
-  const LocalDatagrams sender(own.network, "10.0.0.1", 6001);
+  const DatagramSocket sender(own.network, "10.0.0.1", 6001);
   const Value group = Value().add_number(0x736278);
   const Rule sent = Rule().equals(Field::kDestinationPort, port(kOther));
   own.count_by("in it", Rule(sent).equals(Field::kOutputGroup, group));
@@ -108,11 +108,11 @@ TEST_CASE("nftables: a chain at the input sees what comes") {
 TEST_CASE("nftables: a counter counts packets and the bytes of the network layer") {
   SBX_REQUIRE_ROOT();
   FilteredLoopback own;
-  const LocalDatagrams here6(own.network, "::1", 6000);
+  const DatagramSocket here6(own.network, "::1", 6000);
   own.count_by("four", Rule().equals(Field::kSource4, address("127.0.0.1")));
   own.count_by("six", Rule().equals(Field::kDestination6, address("::1")));
   own.count_by("both", Rule().equals(Field::kProtocol, udp()));
-  const LocalDatagrams there6(own.network, "::1", kPort);
+  const DatagramSocket there6(own.network, "::1", kPort);
 
   CHECK(own.here.send_many(3, "127.0.0.1", kPort) == 3);
   CHECK(here6.send_many(2, "::1", kPort) == 2);
@@ -150,7 +150,7 @@ TEST_CASE("nftables: blocks of addresses are told apart at every length") {
 TEST_CASE("nftables: blocks of IPv6 addresses hold for no IPv4 packet") {
   SBX_REQUIRE_ROOT();
   FilteredLoopback own;
-  const LocalDatagrams here6(own.network, "::1", 6000);
+  const DatagramSocket here6(own.network, "::1", 6000);
   own.count_by("within", Rule().within(Field::kDestination6, IpPrefix::parse("::/13")));
   own.count_by("outside", Rule().outside(Field::kDestination6, IpPrefix::parse("fe80::/10")));
   own.count_by("outside four", Rule().outside(Field::kSource4, IpPrefix::parse("10.0.0.0/8")));
@@ -299,7 +299,7 @@ TEST_CASE("nftables: what comes faster than a rate of packets is told apart") {
 TEST_CASE("nftables: who is rejected is told so") {
   SBX_REQUIRE_ROOT();
   FilteredLoopback own;
-  const LocalDatagrams here6(own.network, "::1", 6000);
+  const DatagramSocket here6(own.network, "::1", 6000);
   own.commit(Batch()
                  .add(kTable, Chain{"in", BaseChain{.hook = Hook::kInput}})
                  .add(kTable, "in", Rule().equals(Field::kProtocol, udp()).reject()));
@@ -330,7 +330,7 @@ TEST_CASE("nftables: destinations are translated, to another port, too") {
 TEST_CASE("nftables: sources are translated, to a given address or that of the interface") {
   SBX_REQUIRE_ROOT();
   FilteredLoopback own;
-  const LocalDatagrams given(own.network, "127.0.0.1", kOther);
+  const DatagramSocket given(own.network, "127.0.0.1", kOther);
   const Chain nat{"nat",
                   BaseChain{.type = ChainType::kNat, .hook = Hook::kPostrouting, .priority = 100}};
   own.commit(

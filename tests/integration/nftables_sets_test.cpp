@@ -50,7 +50,7 @@ TEST_CASE("nftables: a set can hold protocols with their types of ICMP") {
 TEST_CASE("nftables: in a concatenation long fields have their place, too") {
   SBX_REQUIRE_ROOT();
   FilteredLoopback own;
-  const LocalDatagrams here6(own.network, "::1", 6000);
+  const DatagramSocket here6(own.network, "::1", 6000);
   const Set set{.name = "set", .key = {Type::kIpv6, Type::kInterfaceName, Type::kPort}};
   const auto key = address("::1").add_name("lo").add_port(kPort);
   own.commit(
@@ -204,8 +204,8 @@ TEST_CASE("nftables: no more connections pass than a rule allows") {
   SBX_REQUIRE_ROOT();
   FilteredLoopback own;
   const Set set{.name = "connections", .key = {Type::kPort}, .dynamic = true, .max_size = 100};
-  const LocalDatagrams second(own.network, "127.0.0.1", 6001);
-  const LocalDatagrams third(own.network, "127.0.0.1", 6002);
+  const DatagramSocket second(own.network, "127.0.0.1", 6001);
+  const DatagramSocket third(own.network, "127.0.0.1", 6002);
   own.commit(Batch()
                  .add(kTable, set)
                  .add(kTable, "out",
@@ -225,8 +225,8 @@ TEST_CASE("nftables: no more connections pass than a rule allows") {
 TEST_CASE("nftables: destinations are translated by a map of addresses and ports") {
   SBX_REQUIRE_ROOT();
   FilteredLoopback own;
-  const LocalDatagrams here6(own.network, "::1", 6000);
-  const LocalDatagrams there6(own.network, "::1", kPort);
+  const DatagramSocket here6(own.network, "::1", 6000);
+  const DatagramSocket there6(own.network, "::1", kPort);
   const Set four{.name = "four", .key = {Type::kPort}, .data = {Type::kIpv4, Type::kPort}};
   const Set six{.name = "six", .key = {Type::kPort}, .data = {Type::kIpv6, Type::kPort}};
   own.commit(

@@ -3,7 +3,6 @@
 
 #include <net/if.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -37,67 +36,6 @@ inline Namespace loopback_network() {
   });
   return network;
 }
-
-/// A datagram socket at an address of a network.
-class LocalDatagrams {
- public:
-  LocalDatagrams(const Namespace& network, const std::string& address, std::uint16_t port) {
-    const SocketAddress own(address, port);
-    fd_ =
-        network.run([&] { return UniqueFd(::socket(own.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0)); });
-    if (::bind(fd_.get(), own.get(), own.size) < 0) {
-      throw std::runtime_error("cannot bind to " + address);
-    }
-  }
-
-  /// 0, or the errno: EPERM when a chain at the output drops it.
-  [[nodiscard]] int send(const std::string& address, std::uint16_t port,
-                         const std::string& text = "0123456789") const {
-    const SocketAddress to(address, port);
-    const auto sent = ::sendto(fd_.get(), text.data(), text.size(), 0, to.get(), to.size);
-    return sent < 0 ? errno : 0;
-  }
-
-  /// How many of `count` datagrams were not dropped at the output.
-  [[nodiscard]] int send_many(int count, const std::string& address, std::uint16_t port) const {
-    int sent = 0;
-    for (int i = 0; i < count; ++i) sent += send(address, port) == 0 ? 1 : 0;
-    return sent;
-  }
-
-  /// The sender of the next datagram, "ADDRESS:PORT"; "nobody" where none comes.
-  [[nodiscard]] std::string receive() const {
-    pollfd ready{.fd = fd_.get(), .events = POLLIN, .revents = 0};
-    if (::poll(&ready, 1, kDeadlineMs) != 1) return "nobody";
-    SocketAddress from;
-    char text[256];
-    if (::recvfrom(fd_.get(), text, sizeof text, 0, from.get(), &from.size) < 0) return "nobody";
-    return from.address() + ":" + std::to_string(from.port());
-  }
-
-  void connect(const std::string& address, std::uint16_t port) const {
-    const SocketAddress to(address, port);
-    if (::connect(fd_.get(), to.get(), to.size) < 0) {
-      throw std::runtime_error("cannot connect to " + address);
-    }
-  }
-
-  /// The error that the network answers what is sent to the other end of the connection with.
-  [[nodiscard]] int refusal() const {
-    if (::send(fd_.get(), "x", 1, 0) < 0) return errno;
-    pollfd ready{.fd = fd_.get(), .events = 0, .revents = 0};
-    ::poll(&ready, 1, kDeadlineMs);
-    int error = 0;
-    socklen_t length = sizeof error;
-    ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &length);
-    return error;
-  }
-
- private:
-  static constexpr int kDeadlineMs = 20000;
-
-  UniqueFd fd_;
-};
 
 /// Sends an ICMP message of this type with these two bytes where others have their destination
 /// port. 0, or the errno.
