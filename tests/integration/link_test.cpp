@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <linux/capability.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -12,6 +13,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -55,6 +57,39 @@ short flags_of(const Namespace& network, const std::string& name) {
 /// Whether the kernel has noticed that both ends of it are up.
 bool is_running(const Namespace& network, const std::string& name) {
   return (flags_of(network, name) & IFF_RUNNING) != 0;
+}
+
+/// A longer name that the link has besides: IFLA_ALT_IFNAME.
+void add_other_name(const Namespace& network, int index, const std::string& name) {
+  struct {
+    nlmsghdr header{};
+    ifinfomsg link{};
+    std::array<char, 256> attributes{};
+  } message;
+  const auto put = [&](std::size_t at, std::size_t size, int type) {
+    const rtattr head{.rta_len = static_cast<unsigned short>(RTA_LENGTH(size)),
+                      .rta_type = static_cast<unsigned short>(type)};
+    std::memcpy(message.attributes.data() + at, &head, sizeof head);
+  };
+  const std::size_t inner = RTA_SPACE(name.size() + 1);
+  put(0, inner, IFLA_PROP_LIST | NLA_F_NESTED);
+  put(RTA_LENGTH(0), name.size() + 1, IFLA_ALT_IFNAME);
+  name.copy(message.attributes.data() + 2 * RTA_LENGTH(0), name.size());
+  message.link.ifi_index = index;
+  message.header.nlmsg_type = RTM_NEWLINKPROP;
+  message.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND;
+  message.header.nlmsg_len = NLMSG_LENGTH(sizeof message.link) + RTA_LENGTH(inner);
+  network.run([&message] {
+    const sbx::UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    nlmsgerr answer[8]{};
+    if (::send(fd.get(), &message, message.header.nlmsg_len, 0) < 0 ||
+        ::recv(fd.get(), answer, sizeof answer, 0) < 0) {
+      throw std::runtime_error("cannot talk about links");
+    }
+    const auto* error =
+        reinterpret_cast<const nlmsgerr*>(reinterpret_cast<char*>(answer) + NLMSG_HDRLEN);
+    if (error->error != 0) throw std::runtime_error("no other name");
+  });
 }
 
 void drop_capability(int capability) {
@@ -291,4 +326,15 @@ TEST_CASE("a conversation is about the namespace that its socket was made in") {
 
   CHECK(one.space.run(names) == Names{"lo", "bridge"});
   CHECK(Rtnetlink(one.space.run(socket)).names() == Names{"lo", "bridge"});
+}
+
+TEST_CASE("a link is found whose description is long") {
+  SBX_REQUIRE_ROOT();
+  Network one;
+  Link link = one.links.create_bridge("bridge");
+  const int index = link.index();
+  for (int i = 0; i < 400; ++i)
+    add_other_name(one.space, index, std::string(110, 'a') + std::to_string(i));
+
+  CHECK(one.links.open("bridge").index() == index);
 }

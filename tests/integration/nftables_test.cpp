@@ -599,3 +599,20 @@ TEST_CASE("nftables: a name that no message has room for is refused") {
   CHECK_THROWS_WITH_AS(Batch().add(Table{Family::kInet, std::string(70000, 'a')}),
                        "cannot put a message to nf_tables together: Message too long", SystemError);
 }
+
+TEST_CASE("nftables: a rule can be long") {
+  SBX_REQUIRE_ROOT();
+  constexpr int kCounters = 100;
+  const Table table{Family::kInet, "sandbox"};
+  const Namespace network = Namespace::create(NamespaceKind::kNet);
+  Nftables nftables(network);
+  Batch batch;
+  batch.add(table).add(table, Chain{.name = "chain"});
+  Rule rule;
+  for (int i = 0; i < kCounters; ++i) {
+    const std::string name = std::string(200, 'a') + std::to_string(i);
+    batch.add_counter(table, name);
+    rule.counter(name);
+  }
+  CHECK_NOTHROW(nftables.commit(batch.add(table, "chain", rule)));
+}

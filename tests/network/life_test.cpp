@@ -11,11 +11,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <future>
 #include <limits>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -31,6 +33,7 @@ using sbx::Network;
 using sbx::Sandbox;
 using sbx::SystemError;
 using sbx::test::address_of;
+using sbx::test::can_connect;
 using sbx::test::flush_firewall;
 using sbx::test::have_own_mounts;
 using sbx::test::Hosts;
@@ -113,6 +116,49 @@ TEST_CASE("after the last sandbox the host's network is as it was") {
   }
 }
 
+TEST_CASE("who ends his last sandbox after main() leaves nothing either") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  const std::string before = hosts.inventory();
+  const pid_t owner = ::fork();
+  if (owner == 0) {
+    hosts.host.enter();
+    static std::vector<Sandbox> kept;
+    (void)Sandbox::start(Hosts::spec(hosts.network(), "true")).wait();
+    kept.push_back(Sandbox::start(Hosts::spec(hosts.network(), "sleep 1d")));
+    std::exit(0);
+  }
+  int status = 1;
+  ::waitpid(owner, &status, 0);
+  CHECK(status == 0);
+  CHECK(hosts.comes_to(before));
+}
+
+TEST_CASE("a run directory is one, however it is written") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  const std::filesystem::path top = hosts.directory();
+  std::filesystem::create_directories(top / "a");
+  std::filesystem::create_directories(top / "b/c");
+  std::filesystem::create_directory_symlink(top / "b/c", top / "a/link");
+  const auto network = [&](const std::string& run) {
+    Network written = hosts.network();
+    written.host.run_directory = top / run;
+    return written;
+  };
+  const Listener internet(hosts.internet, Hosts::kInternet4, 80);
+  const std::string before = hosts.inventory();
+  {
+    const Sandbox first = hosts.start(network("a/link/../run"), "sleep 1d");
+    for (const std::string run : {"a/run", "a/run/", "a//./run", "a/link/../run/"}) {
+      CAPTURE(run);
+      CHECK(hosts.say(network(run), "exec 2>&1; " + reach(Hosts::kInternet4, 80)) == "reached\n");
+    }
+    CHECK(can_connect(namespace_of(first), Hosts::kInternet4, 80));
+  }
+  CHECK(hosts.comes_to(before));
+}
+
 TEST_CASE("no two sandboxes have one address") {
   SBX_REQUIRE_ROOT();
   const Hosts hosts;
@@ -173,6 +219,20 @@ TEST_CASE("who comes back under a name has the same address") {
   CHECK(first.starts_with("10.213."));
   CHECK(first != other);
   CHECK(address(kBridge, "alice") == first);
+}
+
+TEST_CASE("a network's name is text, and nobody's when it is empty") {
+  SBX_REQUIRE_ROOT();
+  const Hosts hosts;
+  (void)hosts.say(hosts.network(kRouted, "alice"), "true");
+
+  for (const char* name : {"caf\xe9", "a\nb", "a/b", ".a"}) {
+    CHECK_THROWS_AS(hosts.start(hosts.network(kRouted, name), "true"), std::invalid_argument);
+  }
+  hosts.host.run([&] {
+    CHECK_FALSE(sbx::network_usage(hosts.network().host, ""));
+    CHECK_NOTHROW(sbx::forget_network(hosts.network().host, ""));
+  });
 }
 
 TEST_CASE("a name is one running sandbox's alone") {

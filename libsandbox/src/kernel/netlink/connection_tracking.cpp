@@ -62,7 +62,7 @@ bool is_source(const NftAttributes& connection, std::uint16_t tuple, const IpPre
 /// The message that removes the connection which `found` tells of.
 void add_removal(NetlinkMessages& messages, const NftAttributes& found, std::uint8_t family,
                  const Attempt& attempt) {
-  MessageRoom room;
+  const MessageRoom room(MessageRoom::kQuestion);
   NftMessage message = NftMessage::tracking(room, IPCTNL_MSG_CT_DELETE, 0, family);
   for (const int part : {CTA_TUPLE_ORIG | NLA_F_NESTED, CTA_ID | 0, CTA_ZONE | 0}) {
     const auto type = static_cast<std::uint16_t>(part & NLA_TYPE_MASK);
@@ -100,7 +100,7 @@ void ConnectionTracking::forget(const IpPrefix& block, std::uint16_t tuple) {
   const std::uint8_t family = family_of(block.address).number;
   std::vector<NetlinkMessages> removals;  // each of which fits into a socket's buffer
   int count = 0;
-  MessageRoom room;
+  const MessageRoom room(MessageRoom::kQuestion);
   NftMessage question = NftMessage::tracking(room, IPCTNL_MSG_CT_GET, NLM_F_DUMP, family);
   ask(question, block, tuple);
   if (!is_answered([&] {

@@ -24,7 +24,7 @@ using nft::Value;
 using nft::Verdict;
 
 // One element adds some hundred bytes.
-constexpr std::size_t kFull = MessageRoom::kSize / 2;
+constexpr std::size_t kFull = MessageRoom::kLargest / 2;
 
 void write_data(NftMessage& message, const Element& element) {
   if (const auto* value = std::get_if<Value>(&element.data)) {
@@ -90,7 +90,7 @@ void add_typed(Value& value, Type type, Bytes bytes) {
 
 Verdict read_verdict(const NftAttributes& attributes) {
   using Kind = Verdict::Kind;
-  static const std::map<int, Kind> kinds{
+  static const auto& kinds = *new std::map<int, Kind>{
       {NF_ACCEPT, Kind::kAccept},  {NF_DROP, Kind::kDrop},  {NFT_CONTINUE, Kind::kContinue},
       {NFT_RETURN, Kind::kReturn}, {NFT_JUMP, Kind::kJump}, {NFT_GOTO, Kind::kGoto}};
   const auto kind = kinds.find(static_cast<int>(attributes.number(NFTA_VERDICT_CODE)));

@@ -32,8 +32,7 @@ constexpr std::array kVerdictCodes{
 }  // namespace
 
 NftMessage::Nest::Nest(NftMessage& message, std::uint16_t type)
-    : header_(message.header_),
-      start_(mnl().attr_nest_start_check(header_, MessageRoom::kSize, type)) {
+    : header_(message.header_), start_(mnl().attr_nest_start_check(header_, message.room_, type)) {
   if (start_ == nullptr) refuse_size();
 }
 
@@ -51,7 +50,8 @@ NftMessage NftMessage::tracking(const MessageRoom& room, int type, int flags, st
 }
 
 NftMessage::NftMessage(const MessageRoom& room, int type, int flags, std::uint8_t family,
-                       int resource) {
+                       int resource)
+    : room_(room.size()) {
   header_ = mnl().nlmsg_put_header(room.data());
   header_->nlmsg_type = static_cast<std::uint16_t>(type);
   header_->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
@@ -62,7 +62,7 @@ NftMessage::NftMessage(const MessageRoom& room, int type, int flags, std::uint8_
 }
 
 void NftMessage::put(std::uint16_t type, const void* data, std::size_t size) {
-  if (!mnl().attr_put_check(header_, MessageRoom::kSize, type, size, data)) refuse_size();
+  if (!mnl().attr_put_check(header_, room_, type, size, data)) refuse_size();
 }
 
 void NftMessage::text(std::uint16_t type, const std::string& value) {

@@ -14,14 +14,21 @@
 namespace sbx::detail {
 
 /// Memory for a message to be put together in. Not cleared: most messages touch little of it.
+/// An attribute has 16 bits for its length: no message is larger than its largest.
 class MessageRoom {
  public:
-  static constexpr std::size_t kSize = std::size_t{16} << 10;
+  static constexpr std::size_t kLargest = 0xfff0;
+  static constexpr std::size_t kQuestion = std::size_t{4}
+                                           << 10;  ///< for one that only names things
+
+  explicit MessageRoom(std::size_t size = kLargest) : size_(size), bytes_(new char[size]) {}
 
   [[nodiscard]] char* data() const noexcept { return bytes_.get(); }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
  private:
-  std::unique_ptr<char[]> bytes_{new char[kSize]};
+  std::size_t size_;
+  std::unique_ptr<char[]> bytes_;
 };
 
 /// One message to nf_tables, put together in memory that is lent to it. Numbers go in network
@@ -72,6 +79,7 @@ class NftMessage {
   void put(std::uint16_t type, const void* data, std::size_t size);
 
   nlmsghdr* header_;
+  std::size_t room_;
 };
 
 }  // namespace sbx::detail

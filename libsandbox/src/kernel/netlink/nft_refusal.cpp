@@ -47,7 +47,7 @@ bool refuses_all(const NftAttributes& rule) {
 }  // namespace
 
 bool ends_in_refusal(NetlinkSocket& socket, const nft::Table& table, const std::string& chain) {
-  const MessageRoom room;
+  const MessageRoom room(MessageRoom::kQuestion);
   NftMessage question(room, NFT_MSG_GETRULE, NLM_F_DUMP, static_cast<std::uint8_t>(table.family));
   question.text(NFTA_RULE_TABLE, table.name);
   question.text(NFTA_RULE_CHAIN, chain);

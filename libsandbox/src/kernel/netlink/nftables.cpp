@@ -52,7 +52,7 @@ Attempt reading(const Table& table, const Set& set) {
 
 struct Nftables::State {
   detail::NetlinkSocket socket;
-  detail::MessageRoom room{};
+  detail::MessageRoom room{detail::MessageRoom::kQuestion};
 
   NftMessage start(const Table& table, int type, int flags) {
     return {room, type, flags, static_cast<std::uint8_t>(table.family)};

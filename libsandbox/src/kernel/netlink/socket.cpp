@@ -18,7 +18,7 @@
 namespace sbx::detail {
 namespace {
 
-constexpr std::size_t kReceiveSize = std::size_t{32} << 10;  // the kernel's own largest piece
+constexpr std::size_t kUsualPiece = std::size_t{16} << 10;
 
 UniqueFd open_socket(int protocol) {
   UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
@@ -87,7 +87,13 @@ void NetlinkSocket::prepare() {
   ::setsockopt(fd_.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
   // Of thousands of errors only the first matters, and that one fits.
   ::setsockopt(fd_.get(), SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on);
-  buffer_.reset(new char[kReceiveSize]);
+  make_room(kUsualPiece);
+}
+
+void NetlinkSocket::make_room(std::size_t size) {
+  if (size <= room_) return;
+  buffer_.reset(new char[size]);
+  room_ = size;
 }
 
 void NetlinkSocket::send_bytes(std::span<const char> bytes, std::span<const char> more,
@@ -121,16 +127,24 @@ void NetlinkSocket::send_bytes(std::span<const char> bytes, std::span<const char
 
 /// The size of what has come from the kernel; 0 for nothing, with MSG_DONTWAIT.
 std::size_t NetlinkSocket::receive(int flags, const Attempt& attempt) {
+  const auto take = [&](char* bytes, std::size_t room, int how, sockaddr_nl& sender) {
+    for (;;) {
+      socklen_t length = sizeof sender;
+      const ssize_t size = ::recvfrom(fd_.get(), bytes, room, flags | how,
+                                      reinterpret_cast<sockaddr*>(&sender), &length);
+      if (size >= 0) return static_cast<std::size_t>(size);
+      if (errno == EAGAIN) return std::size_t{0};
+      if (errno != EINTR) throw SystemError(errno, attempt());
+    }
+  };
   for (;;) {
     sockaddr_nl sender{};
-    socklen_t length = sizeof sender;
-    const ssize_t size = ::recvfrom(fd_.get(), buffer_.get(), kReceiveSize, flags,
-                                    reinterpret_cast<sockaddr*>(&sender), &length);
-    const int error = size < 0 ? errno : 0;
-    if (error == EINTR) continue;
-    if (error == EAGAIN) return 0;
-    if (error != 0) throw SystemError(error, attempt());
-    if (sender.nl_pid == 0) return static_cast<std::size_t>(size);
+    // A single answer can be longer than the pieces that the kernel tells a list in.
+    const std::size_t size = take(nullptr, 0, MSG_PEEK | MSG_TRUNC, sender);
+    if (size == 0) return 0;
+    make_room(size);
+    const std::size_t taken = take(buffer_.get(), room_, 0, sender);
+    if (sender.nl_pid == 0) return taken;
   }
 }
 
@@ -160,10 +174,10 @@ bool NetlinkSocket::send(const NetlinkMessages& messages, std::span<const char> 
   return complete;
 }
 
-std::uint64_t NetlinkSocket::namespace_cookie() const {
+std::uint64_t namespace_cookie(const UniqueFd& socket) {
   std::uint64_t cookie = 0;
   socklen_t size = sizeof cookie;
-  if (::getsockopt(fd_.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) < 0) {
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) < 0) {
     throw_errno("cannot identify the network namespace");
   }
   return cookie;

@@ -48,6 +48,9 @@ class NetlinkMessages {
   std::vector<Refusal> refusals_;  // what is made of it, for each message
 };
 
+/// What tells a socket's network namespace from all others since the machine's start.
+std::uint64_t namespace_cookie(const UniqueFd& socket);
+
 /// A netlink(7) socket for one of the kernel's protocols, in one network namespace. Answers carry
 /// the kernel's own words where it has some (NETLINK_EXT_ACK).
 class NetlinkSocket {
@@ -73,8 +76,7 @@ class NetlinkSocket {
   void request(const nlmsghdr* message, const Attempt& attempt,
                const std::function<void(const nlmsghdr*)>& each);
 
-  /// What tells the socket's namespace from all others since the machine's start.
-  [[nodiscard]] std::uint64_t namespace_cookie() const;
+  [[nodiscard]] std::uint64_t namespace_cookie() const { return detail::namespace_cookie(fd_); }
 
   /// The number of the link of that name in the socket's namespace; none where there is no such
   /// link. Sooner than rtnetlink(7) tells it, with all else.
@@ -82,11 +84,13 @@ class NetlinkSocket {
 
  private:
   void prepare();
+  void make_room(std::size_t size);
   void send_bytes(std::span<const char> bytes, std::span<const char> more, const Attempt& attempt);
   std::size_t receive(int flags, const Attempt& attempt);
 
   UniqueFd fd_;
   std::unique_ptr<char[]> buffer_;  // not cleared: few answers touch much of it
+  std::size_t room_ = 0;
 };
 
 }  // namespace sbx::detail

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 
 #include "kernel/netlink/socket.hpp"
 #include "launch/network/book_files.hpp"
+#include "launch/network/last_parsed.hpp"
 #include "launch/network/tenant_json.hpp"
 #include "sys/error.hpp"
 #include "sys/number.hpp"
@@ -87,15 +89,17 @@ NetworkUsage add(const NetworkUsage& one, const NetworkUsage& other) {
 }
 
 AddressBook::AddressBook(const HostNetwork& host)
-    : AddressBook(host, NetlinkSocket(NETLINK_ROUTE).namespace_cookie()) {}
+    : AddressBook(host,
+                  namespace_cookie(UniqueFd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)))) {}
 
 AddressBook::AddressBook(const HostNetwork& host, std::uint64_t namespace_cookie) {
   const std::string place = fmt::format("{}/{}", kBooks, namespace_cookie);
-  run_path_ = fmt::format("{}/{}", host.run_directory.native(), place);
+  const std::string top = normal_path(host.run_directory);
+  run_path_ = fmt::format("{}/{}", top, place);
   try {
-    run_ = lock_directory(own_top(host.run_directory.native()), place);
+    run_ = lock_directory(own_top(top), place);
     owners_ = owners();
-    state_ = directory_below(own_top(host.state_directory.native()), "network");
+    state_ = directory_below(own_top(normal_path(host.state_directory)), "network");
   } catch (const std::exception&) {
     remove_directories();
     throw;
@@ -105,20 +109,14 @@ AddressBook::AddressBook(const HostNetwork& host, std::uint64_t namespace_cookie
 Owners AddressBook::owners() const { return Owners(directory_below(run_, ".")); }
 
 std::optional<HostRecord> AddressBook::host() const {
-  struct Parsed {
-    std::string text;
-    HostRecord record;
-  };
   // Who starts many sandboxes finds the same each time, and would take longer to parse it than for
   // all else in the book.
-  thread_local Parsed last;
+  static auto& last = *new LastParsed<HostRecord>;
   auto text = read_file(run_, kHost);
   if (!text) return std::nullopt;
-  if (last.text != *text) {
-    HostRecord record = parse_text(*text, run_, kHost, host_from_json);
-    last = {std::move(*text), std::move(record)};
-  }
-  return last.record;
+  return last.get(std::move(*text), [this](const std::string& changed) {
+    return parse_text(changed, run_, kHost, host_from_json);
+  });
 }
 
 void AddressBook::write_host(const HostRecord& record) {
@@ -132,7 +130,13 @@ std::optional<Pools> AddressBook::pools() const {
   return parse_file(state_, kPools, pools_from_json);
 }
 
-void AddressBook::write_pools(const Pools& pools) { write_file(state_, kPools, to_json(pools)); }
+void AddressBook::write_pools(const Pools& pools) { write_state(kPools, to_json(pools)); }
+
+/// The books of other network namespaces may have the same.
+void AddressBook::write_state(const std::string& name, const std::string& text) {
+  const DirectoryLock lock(state_);
+  write_file(state_, name, text);
+}
 
 UniqueFd AddressBook::enter_at(Tenant& tenant, Slot slot) {
   tenant.slot = slot;
@@ -185,7 +189,7 @@ void AddressBook::keep(const std::string& name, Slot slot) {
     throw_failed("make the link", state_.get(), link);
   }
   try {
-    write_file(state_, file_of(name), to_json(NameRecord{.slot = slot, .usage = {}}));
+    write_state(file_of(name), to_json(NameRecord{.slot = slot, .usage = {}}));
   } catch (const SystemError&) {
     ::unlinkat(state_.get(), link.c_str(), 0);
     throw;
@@ -221,7 +225,7 @@ void AddressBook::leave(const Tenant& tenant, const NetworkUsage& usage, UniqueF
     auto record = name.empty() ? std::nullopt : this->name(name);
     if (record && record->slot == tenant.slot) {
       record->usage = add(record->usage, usage);
-      write_file(state_, file_of(name), to_json(*record));
+      write_state(file_of(name), to_json(*record));
     }
   } catch (const SystemError&) {
     remove_file(run_, entry);  // on a full disk it is only the counts that are lost
@@ -267,6 +271,7 @@ bool AddressBook::is_empty() const {
 }
 
 std::optional<NameRecord> AddressBook::name(const std::string& name) const {
+  if (name.empty()) return std::nullopt;
   return parse_file(state_, file_of(name), name_from_json);
 }
 
@@ -279,14 +284,14 @@ void AddressBook::forget(const std::string& name) {
 }
 
 void AddressBook::tidy() noexcept {
-  remove_unfinished(run_);
+  for (const std::string& name : {std::string(kHost), entry_of(0)}) remove_unfinished(run_, name);
   owners_.tidy();
   remove_directories();
 }
 
 void AddressBook::remove_directories() noexcept {
-  // The book's own goes under its lock alone.
-  if (run_) {
+  // The book's own goes under its lock alone, and not before what it has of the host.
+  if (run_ && !has_file(run_, kHost)) {
     ::unlinkat(run_.get(), kTenants, AT_REMOVEDIR);
     ::rmdir(run_path_.c_str());
   }

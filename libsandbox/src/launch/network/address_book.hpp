@@ -26,7 +26,6 @@ struct ChangedSetting {
 /// What has been made of the host's network for all sandboxes together.
 struct HostRecord {
   Pools pools;
-  bool ipv6 = true;  // the kernel has it; links can be without
   std::vector<ChangedSetting> settings;
   ClosedLinks closed;
   std::vector<IpAddress> name_servers;
@@ -96,6 +95,7 @@ class AddressBook {
   UniqueFd enter_at(Tenant& tenant, Slot slot);
   Slot find_free(Slot last);
   void keep(const std::string& name, Slot slot);
+  void write_state(const std::string& name, const std::string& text);
 
   std::string run_path_;
   UniqueFd run_;  // the book of what is in use, locked

@@ -170,6 +170,7 @@ struct Attachment::State {
   UniqueFd owned;
   Owners owners;
   HostRecord record;
+  bool ipv6 = true;
 };
 
 void Attachment::State::prepare(AddressBook& book) {
@@ -177,6 +178,7 @@ void Attachment::State::prepare(AddressBook& book) {
   record = set_up_host(book, network.host, *kernel);
   wall = {names_of(network.host), record.pools};
   if (network.mode == Network::Mode::kBridge) set_up_bridge(book, wall, record, *kernel);
+  ipv6 = has_ipv6();
   owners = book.owners();
   require_silent_ports(network);
 }
@@ -234,7 +236,7 @@ void Attachment::connect(pid_t pid, UniqueFd inside) {
   const bool to_loopback = !tenant.network.publish.empty() || asks_loopback(state_->record);
   TenantLinks(state_->wall, tenant, *state_->kernel)
       .connect(Namespace::of(pid, NamespaceKind::kNet), std::move(inside),
-               {.ipv6 = state_->record.ipv6, .to_loopback = to_loopback});
+               {.ipv6 = state_->ipv6, .to_loopback = to_loopback});
 }
 
 void Attachment::finish() noexcept {
@@ -291,10 +293,10 @@ void Attachment::release(pid_t pid) {
 void check_network(const Network& network) {
   const std::string& name = network.name;
   if (name.size() > kLongestName || name.find('/') != std::string::npos || name.starts_with('.') ||
-      name.find('\0') != std::string::npos) {
-    throw std::invalid_argument(
-        fmt::format("'{}' is no name for a network: at most {} bytes, no '/', no dot in front",
-                    printable(name), kLongestName));
+      printable(name) != name) {
+    throw std::invalid_argument(fmt::format(
+        "'{}' is no name for a network: at most {} bytes of UTF-8, no '/', no dot in front",
+        printable(name), kLongestName));
   }
   if (network.connections_max == 0) {
     throw std::invalid_argument("a network without a single connection is none");

@@ -22,7 +22,11 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kAttempts = 100;
-constexpr const char* kNew = ".new";  // what is not yet whole
+
+/// Where the file is written before it is whole: beside it.
+std::string unfinished(const std::string& name) {
+  return name.substr(0, name.rfind('/') + 1) + ".new";
+}
 
 UniqueFd open_directory(int parent, const std::string& name) {
   return UniqueFd(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -40,18 +44,25 @@ UniqueFd own(UniqueFd fd, int parent, const std::string& name) {
   return fd;
 }
 
+void lock(const UniqueFd& directory) {
+  while (::flock(directory.get(), LOCK_EX) < 0) {
+    if (errno != EINTR) throw_errno("cannot lock the book of addresses");
+  }
+}
+
 UniqueFd make_own(int parent, const std::string& name) {
   make_directory(parent, name);
   return own(open_directory(parent, name), parent, name);
 }
 
 void write_new(const UniqueFd& directory, const std::string& name, const std::string& text) {
-  const UniqueFd fd(
-      ::openat(directory.get(), kNew, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  const std::string place = unfinished(name);
+  const UniqueFd fd(::openat(directory.get(), place.c_str(),
+                             O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
   const ssize_t size = fd ? ::write(fd.get(), text.data(), text.size()) : -1;
   if (size == static_cast<ssize_t>(text.size())) return;
   const int error = size < 0 ? errno : ENOSPC;
-  ::unlinkat(directory.get(), kNew, 0);
+  ::unlinkat(directory.get(), place.c_str(), 0);
   throw SystemError(error, fmt::format("cannot write '{}'", place_of(directory.get(), name)));
 }
 
@@ -73,6 +84,17 @@ void make_directory(int parent, const std::string& name) {
   if (::mkdirat(parent, name.c_str(), 0700) < 0 && errno != EEXIST) {
     throw_failed("make the directory", parent, name);
   }
+}
+
+std::string normal_path(const fs::path& path) {
+  std::string text = path.native();
+  const auto has = [&text](const char* part) { return text.find(part) != std::string::npos; };
+  // Most are already: to take them apart takes as long as to open them.
+  if (!text.starts_with('/') || has("//") || has("/.")) {
+    text = fs::absolute(path).lexically_normal().native();
+  }
+  if (text.size() > 1 && text.ends_with('/')) text.pop_back();
+  return text;
 }
 
 UniqueFd own_top(const std::string& path) {
@@ -103,13 +125,15 @@ UniqueFd lock_directory(const UniqueFd& top, const std::string& path) {
       if (error.code().value() != ENOENT || attempt == kAttempts) throw;
       continue;  // while it was made
     }
-    while (::flock(found.get(), LOCK_EX) < 0) {
-      if (errno != EINTR) throw_errno("cannot lock the book of addresses");
-    }
+    lock(found);
     struct stat status {};
     if (::fstat(found.get(), &status) == 0 && status.st_nlink > 0) return found;
   }
 }
+
+DirectoryLock::DirectoryLock(const UniqueFd& directory) : directory_(directory) { lock(directory); }
+
+DirectoryLock::~DirectoryLock() { ::flock(directory_.get(), LOCK_UN); }
 
 std::optional<std::string> read_file(const UniqueFd& directory, const std::string& name) {
   const UniqueFd fd(::openat(directory.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
@@ -123,19 +147,19 @@ std::optional<std::string> read_file(const UniqueFd& directory, const std::strin
     size = ::read(fd.get(), bytes.data(), bytes.size());
     if (size < 0 && errno != EINTR) throw_failed("read", directory.get(), name);
     if (size > 0) text.append(bytes.data(), static_cast<std::size_t>(size));
-  } while (size < 0 || size == std::ssize(bytes));
+  } while (size != 0);
   return text;
 }
 
 void create_file(const UniqueFd& directory, const std::string& name, const std::string& text) {
   if (::symlinkat(text.c_str(), directory.get(), name.c_str()) == 0) return;
-  if (errno != ENAMETOOLONG) throw_failed("write", directory.get(), name);
+  if (errno == EEXIST) throw_failed("write", directory.get(), name);
   write_file(directory, name, text);
 }
 
 void write_file(const UniqueFd& directory, const std::string& name, const std::string& text) {
   write_new(directory, name, text);
-  if (::renameat(directory.get(), kNew, directory.get(), name.c_str()) < 0) {
+  if (::renameat(directory.get(), unfinished(name).c_str(), directory.get(), name.c_str()) < 0) {
     throw_failed("write", directory.get(), name);
   }
 }
@@ -146,7 +170,9 @@ void remove_file(const UniqueFd& directory, const std::string& name) {
   }
 }
 
-void remove_unfinished(const UniqueFd& directory) noexcept { ::unlinkat(directory.get(), kNew, 0); }
+void remove_unfinished(const UniqueFd& directory, const std::string& name) noexcept {
+  ::unlinkat(directory.get(), unfinished(name).c_str(), 0);
+}
 
 bool has_file(const UniqueFd& directory, const std::string& name) {
   struct stat status {};

@@ -4,6 +4,7 @@
 // writes may be killed. All throw SystemError.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
@@ -12,9 +13,12 @@
 
 namespace sbx::detail {
 
+/// The path as it is told from others: absolute, without "..", and without a slash at its end.
+std::string normal_path(const std::filesystem::path& path);
+
 /// Opens a directory that is the caller's and that nobody else may write to. Makes it, and those
 /// above it, where there is none.
-UniqueFd own_top(const std::string& path);
+UniqueFd own_top(const std::string& normal_path);
 
 /// Makes one, where there is none.
 void make_directory(int parent, const std::string& name);
@@ -24,6 +28,18 @@ UniqueFd directory_below(const UniqueFd& top, const std::string& path);
 
 /// The same, locked; whoever had the lock before may have tidied it away.
 UniqueFd lock_directory(const UniqueFd& top, const std::string& path);
+
+/// Keeps others away who ask for the same, as long as it lives; the directory has to live longer.
+class DirectoryLock {
+ public:
+  explicit DirectoryLock(const UniqueFd& directory);
+  DirectoryLock(const DirectoryLock&) = delete;
+  DirectoryLock& operator=(const DirectoryLock&) = delete;
+  ~DirectoryLock();
+
+ private:
+  const UniqueFd& directory_;
+};
 
 /// None when the file is not there. What is short enough may be in a symbolic link instead.
 std::optional<std::string> read_file(const UniqueFd& directory, const std::string& name);
@@ -38,8 +54,8 @@ void write_file(const UniqueFd& directory, const std::string& name, const std::s
 /// It may be missing.
 void remove_file(const UniqueFd& directory, const std::string& name);
 
-/// Removes what somebody who was killed was writing.
-void remove_unfinished(const UniqueFd& directory) noexcept;
+/// Removes what somebody who was killed has left of a file that he was writing.
+void remove_unfinished(const UniqueFd& directory, const std::string& name) noexcept;
 
 bool has_file(const UniqueFd& directory, const std::string& name);
 

@@ -26,7 +26,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kForwarding4 = "/proc/sys/net/ipv4/ip_forward";
 constexpr const char* kForwarding6 = "/proc/sys/net/ipv6/conf/all/forwarding";
-constexpr const char* kDisabled6 = "/proc/sys/net/ipv6/conf/default/disable_ipv6";
 constexpr const char* kInterfaces4 = "/proc/sys/net/ipv4/conf";
 constexpr const char* kInterfaces6 = "/proc/sys/net/ipv6/conf";
 constexpr const char* kRedirects4 = "/proc/sys/net/ipv4/conf/all/accept_redirects";
@@ -178,9 +177,9 @@ Pools choose_pools(AddressBook& book, const HostNetwork& host) {
 LinkName loopback(const Conversations& kernel) { return open_link(kernel.links, "lo"); }
 
 /// The host's address for sandboxes: where their packets are sent to, and answers come from.
-void add_gateway(const HostRecord& record, Conversations& kernel) {
+void add_gateway(const Pools& pools, Conversations& kernel) {
   RouteMessages messages;
-  for (const IpPrefix& pool : pools_in_use(record.pools, record.ipv6)) {
+  for (const IpPrefix& pool : pools_in_use(pools, has_ipv6())) {
     const IpAddress address = pool.at(kGateway);
     messages.add_address(loopback(kernel), {address, address.bits()}, Existing::kReplaced);
     excuse_without_ipv6(messages, pool);
@@ -188,8 +187,8 @@ void add_gateway(const HostRecord& record, Conversations& kernel) {
   messages.send(kernel.links);
 }
 
-void remove_gateway(const HostRecord& record, Conversations& kernel) {
-  for (const IpPrefix& pool : pools_in_use(record.pools, record.ipv6)) {
+void remove_gateway(const Pools& pools, Conversations& kernel) {
+  for (const IpPrefix& pool : pools_in_use(pools, has_ipv6())) {
     const IpAddress address = pool.at(kGateway);
     try {
       RouteMessages messages;
@@ -250,6 +249,8 @@ void restore(const std::vector<ChangedSetting>& settings) {
 
 }  // namespace
 
+bool has_ipv6() { return ::access("/proc/sys/net/ipv6/conf/default", F_OK) == 0; }
+
 std::vector<IpPrefix> pools_in_use(const Pools& pools, bool ipv6) {
   if (ipv6) return {pools.ipv4, pools.ipv6};
   return {pools.ipv4};
@@ -280,10 +281,9 @@ HostRecord set_up_host(AddressBook& book, const HostNetwork& host, Conversations
     return *found;
   }
   // Left by somebody who was killed: it would be in its own way.
-  if (found) remove_gateway(*found, kernel);
+  if (found) remove_gateway(found->pools, kernel);
   HostRecord record;
   record.pools = choose_pools(book, host);
-  record.ipv6 = !read_setting(kDisabled6).empty();
   record.closed = found ? found->closed : ClosedLinks();
   record.settings = found ? found->settings : settings_to_change(record.closed);
   book.write_host(record);
@@ -294,7 +294,7 @@ HostRecord set_up_host(AddressBook& book, const HostNetwork& host, Conversations
   keep_closed(batch, wall, record.closed);
   kernel.tables.commit(batch);
   for (const ChangedSetting& each : record.settings) write_setting(each.path, each.now);
-  add_gateway(record, kernel);
+  add_gateway(record.pools, kernel);
   record.ready = true;
   book.write_host(record);
   update_name_servers(book, host, record, kernel);
@@ -334,14 +334,15 @@ void set_up_bridge(AddressBook& book, const Wall& wall, HostRecord& record, Conv
     messages.create_bridge(wall.names.bridge, kHostMac, wall.names.group);
     messages.send(kernel.links);
   }
+  const bool ipv6 = has_ipv6();
   const LinkName bridge = open_link(kernel.links, wall.names.bridge);
   RouteMessages messages;
-  if (record.ipv6) messages.set_no_link_local(bridge);
+  if (ipv6) messages.set_no_link_local(bridge);
   messages.refuse_source_routes(bridge);
   messages.stop_snooping(bridge);
   messages.set_up(bridge);
   messages.send(kernel.links);
-  open_to_loopback(bridge, record.ipv6, kernel.links);
+  open_to_loopback(bridge, ipv6, kernel.links);
   record.bridge = true;
   book.write_host(record);
 }
@@ -364,7 +365,7 @@ void rebuild_walls(AddressBook& book, const HostNetwork& host, const HostRecord&
   }
   // After a restart of the machine all the rest is missing, too.
   for (const ChangedSetting& each : record.settings) write_setting(each.path, each.now);
-  add_gateway(record, kernel);
+  add_gateway(record.pools, kernel);
 }
 
 void take_down_host(AddressBook& book, const HostNetwork& host, Conversations& kernel) {
@@ -387,7 +388,7 @@ void take_down_host(AddressBook& book, const HostNetwork& host, Conversations& k
   // Added first, so that there is something to remove.
   for (const nft::Table& table : {names.filter(), names.ports()}) batch.add(table).remove(table);
   kernel.tables.commit(batch);
-  remove_gateway(*record, kernel);
+  remove_gateway(record->pools, kernel);
   book.remove_host();
   book.tidy();
 }

@@ -20,6 +20,9 @@
 
 namespace sbx::detail {
 
+/// Whether the kernel has it; links can be without.
+bool has_ipv6();
+
 /// Those of the pools that sandboxes have addresses of.
 std::vector<IpPrefix> pools_in_use(const Pools& pools, bool ipv6);
 

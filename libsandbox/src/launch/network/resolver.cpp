@@ -10,8 +10,8 @@
 #include <optional>
 #include <stdexcept>
 #include <string_view>
-#include <utility>
 
+#include "launch/network/last_parsed.hpp"
 #include "sbx/fd.hpp"
 
 namespace sbx::detail {
@@ -27,10 +27,10 @@ std::string text_of(const char* path) {
   const UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
   std::string text;
   std::array<char, 4096> bytes;
-  ssize_t size = std::ssize(bytes);
-  while (fd && size == std::ssize(bytes) && text.size() < kLargest) {
-    size = ::read(fd.get(), bytes.data(), bytes.size());
-    if (size > 0) text.append(bytes.data(), static_cast<std::size_t>(size));
+  while (fd && text.size() < kLargest) {
+    const ssize_t size = ::read(fd.get(), bytes.data(), bytes.size());
+    if (size <= 0) break;
+    text.append(bytes.data(), static_cast<std::size_t>(size));
   }
   return text;
 }
@@ -109,20 +109,11 @@ Resolver resolver_from(const std::string& resolv_conf, const std::string& upstre
 }
 
 Resolver read_resolver() {
-  struct Parsed {
-    std::string conf;
-    std::string upstream;
-    Resolver found = resolver_from("", "");
-  };
-  // As the book's record of the host: hardly ever another than the one before.
-  thread_local Parsed last;
-  std::string conf = text_of("/etc/resolv.conf");
-  std::string upstream = text_of(kUpstream);
-  if (conf != last.conf || upstream != last.upstream) {
-    Resolver found = resolver_from(conf, upstream);
-    last = {std::move(conf), std::move(upstream), std::move(found)};
-  }
-  return last.found;
+  static auto& last = *new LastParsed<Resolver>;
+  const std::string conf = text_of("/etc/resolv.conf");
+  const std::string upstream = text_of(kUpstream);
+  return last.get(conf + '\0' + upstream,
+                  [&](const std::string&) { return resolver_from(conf, upstream); });
 }
 
 }  // namespace sbx::detail

@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string>
+
+#include "launch/network/book_files.hpp"
 
 namespace sbx::detail {
 namespace {
@@ -23,19 +26,12 @@ MacAddress mac_of(Slot slot) {
   return {{0x02, 0x73, 0x62, byte(16), byte(8), byte(0)}};
 }
 
-/// The path without what may be in it or not. Most are whole: to take them apart is dear.
-std::string whole(const std::filesystem::path& path) {
-  const std::string& text = path.native();
-  const auto has = [&text](const char* part) { return text.find(part) != std::string::npos; };
-  if (path.is_absolute() && !has("//") && !has("/.")) return text;
-  return std::filesystem::absolute(path).lexically_normal().native();
-}
-
 }  // namespace
 
 HostNames names_of(const HostNetwork& host) {
-  static const std::string usual = HostNetwork{}.run_directory;
-  const std::string directory = whole(host.run_directory);
+  // Never ended: somebody may end a sandbox after main().
+  static const auto& usual = *new std::string(HostNetwork{}.run_directory);
+  const std::string directory = normal_path(host.run_directory);
   if (directory == usual) return {"sandbox", "sbx-", "sbx-bridge", kGroup};
   const std::uint32_t number = hash(directory) & 0xffffffU;
   const std::string mark = fmt::format("{:06x}", number);

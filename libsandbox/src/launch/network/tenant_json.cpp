@@ -91,18 +91,21 @@ std::string to_json(const HostRecord& record) {
   for (const ChangedSetting& each : record.settings) {
     settings.push_back(Json::array({each.path, each.before, each.now}));
   }
-  return Json{{"pools", of(record.pools)},     {"ipv6", record.ipv6},
-              {"settings", settings},          {"closed4", record.closed.ipv4},
-              {"closed6", record.closed.ipv6}, {"name_servers", texts(record.name_servers)},
-              {"tables", record.tables},       {"warnings", record.warnings},
-              {"ready", record.ready},         {"bridge", record.bridge}}
+  return Json{{"pools", of(record.pools)},
+              {"settings", settings},
+              {"closed4", record.closed.ipv4},
+              {"closed6", record.closed.ipv6},
+              {"name_servers", texts(record.name_servers)},
+              {"tables", record.tables},
+              {"warnings", record.warnings},
+              {"ready", record.ready},
+              {"bridge", record.bridge}}
       .dump();
 }
 
 HostRecord host_from_json(const std::string& text) {
   const Json json = Json::parse(text);
   HostRecord record{.pools = pools_of(json.at("pools")),
-                    .ipv6 = json.at("ipv6").get<bool>(),
                     .settings = {},
                     .closed = {json.at("closed4").get<std::vector<std::string>>(),
                                json.at("closed6").get<std::vector<std::string>>()},

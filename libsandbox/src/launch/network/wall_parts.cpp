@@ -61,18 +61,20 @@ FamilyParts make_parts(IpFamily family) {
 
 }  // namespace
 
+// None of these is ever ended: somebody may end a sandbox after main().
 const FamilyParts& ipv4_parts() {
-  static const FamilyParts parts = make_parts(IpFamily::kIpv4);
+  static const auto& parts = *new FamilyParts(make_parts(IpFamily::kIpv4));
   return parts;
 }
 
 const FamilyParts& ipv6_parts() {
-  static const FamilyParts parts = make_parts(IpFamily::kIpv6);
+  static const auto& parts = *new FamilyParts(make_parts(IpFamily::kIpv6));
   return parts;
 }
 
 const nft::Set& forged_set() {
-  static const nft::Set set{.name = "forged", .key = {Type::kInterfaceName}, .counters = true};
+  static const auto& set =
+      *new nft::Set{.name = "forged", .key = {Type::kInterfaceName}, .counters = true};
   return set;
 }
 
