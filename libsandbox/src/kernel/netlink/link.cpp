@@ -101,13 +101,8 @@ void send(NetlinkSocket& socket, const F& compose) {
   messages.send(socket);
 }
 
-/// Where there is no IPv6 there is no address to be kept away.
 void set_no_link_local(NetlinkSocket& socket, const detail::LinkName& link) {
-  try {
-    send(socket, [&link](RouteMessages& messages) { messages.set_no_link_local(link); });
-  } catch (const SystemError& error) {
-    if (error.code().value() != EAFNOSUPPORT) throw;
-  }
+  send(socket, [&link](RouteMessages& messages) { messages.set_no_link_local(link); });
 }
 
 }  // namespace

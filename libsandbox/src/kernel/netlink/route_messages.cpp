@@ -235,6 +235,7 @@ void RouteMessages::set_no_link_local(const LinkName& link) {
   }
   append(messages_, message,
          [=] { return fmt::format("cannot keep IPv6 addresses from '{}'", printable(link.name)); });
+  excuse_last({EAFNOSUPPORT, 0});
 }
 
 void RouteMessages::refuse_source_routes(const LinkName& link) {

@@ -29,8 +29,8 @@ class RouteMessages {
                      std::uint32_t group = 0);
   void remove(const LinkName& link);
 
-  /// The link gives itself no IPv6 address when it is set up. EAFNOSUPPORT without IPv6. Goes to
-  /// the namespace that the link is in.
+  /// The link gives itself no IPv6 address when it is set up. Is excused where there is no IPv6.
+  /// Goes to the namespace that the link is in.
   void set_no_link_local(const LinkName& link);
 
   /// The kernel drops what comes in there with a route of its own, of IPv4's options, even where
@@ -76,8 +76,8 @@ class RouteMessages {
   void remove_neighbour(const LinkName& link, const IpAddress& address);
   void limit_rate(const LinkName& link, std::uint64_t bits_per_second);
 
-  /// What was added last may be refused for `error`, or kAnyError.
-  void excuse_last(int error) { messages_.excuse_last(error); }
+  /// What was added last may be refused for these.
+  void excuse_last(const Excuses& errors) { messages_.excuse_last(errors); }
 
   /// False where the kernel has refused what may be.
   bool send(NetlinkSocket& socket) const { return socket.send(messages_); }

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <exception>
@@ -64,7 +65,7 @@ void NetlinkMessages::append(const nlmsghdr* message, Attempt attempt) {
   std::memcpy(bytes_.data() + start + offsetof(nlmsghdr, nlmsg_seq), &number, sizeof number);
 }
 
-void NetlinkMessages::excuse_last(int error) { refusals_.back().excused = error; }
+void NetlinkMessages::excuse_last(const Excuses& errors) { refusals_.back().excused = errors; }
 
 void NetlinkMessages::clear() {
   bytes_.clear();
@@ -166,7 +167,8 @@ bool NetlinkSocket::send(const NetlinkMessages& messages, std::span<const char> 
       const auto& [attempt, excused] = known ? all[number - 1] : all.front();
       if (answer.error == 0) continue;
       complete = false;
-      if (known && (excused == answer.error || excused == kAnyError)) continue;
+      if (known && (excused == kAnyError || std::ranges::count(excused, answer.error) > 0))
+        continue;
       refused.emplace(answer.error, attempt(), answer.words);
     }
   }

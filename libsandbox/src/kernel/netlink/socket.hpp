@@ -3,6 +3,7 @@
 
 #include <linux/netlink.h>
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -20,7 +21,9 @@ namespace sbx::detail {
 /// '10.0.0.1/8' to 'eth0'": put together only where there is one.
 using Attempt = std::function<std::string()>;
 
-inline constexpr int kAnyError = -1;
+/// Errors that a message may be refused for.
+using Excuses = std::array<int, 2>;
+inline constexpr Excuses kAnyError{-1, -1};
 
 /// Netlink messages, one after the other as they are sent, each with its attempt.
 class NetlinkMessages {
@@ -30,8 +33,8 @@ class NetlinkMessages {
   /// Adds a message as it is; its length is in its header, and its number is set here.
   void append(const nlmsghdr* message, Attempt attempt);
 
-  /// The last message may be refused for `error`, or kAnyError.
-  void excuse_last(int error);
+  /// The last message may be refused for these.
+  void excuse_last(const Excuses& errors);
 
   [[nodiscard]] bool empty() const noexcept { return refusals_.empty(); }
   void clear();
@@ -41,7 +44,7 @@ class NetlinkMessages {
 
   struct Refusal {
     Attempt attempt;
-    int excused = 0;
+    Excuses excused{};
   };
 
   std::vector<char> bytes_;

@@ -170,7 +170,6 @@ struct Attachment::State {
   UniqueFd owned;
   Owners owners;
   HostRecord record;
-  bool ipv6 = true;
 };
 
 void Attachment::State::prepare(AddressBook& book) {
@@ -178,7 +177,6 @@ void Attachment::State::prepare(AddressBook& book) {
   record = set_up_host(book, network.host, *kernel);
   wall = {names_of(network.host), record.pools};
   if (network.mode == Network::Mode::kBridge) set_up_bridge(book, wall, record, *kernel);
-  ipv6 = has_ipv6();
   owners = book.owners();
   require_silent_ports(network);
 }
@@ -235,8 +233,7 @@ void Attachment::connect(pid_t pid, UniqueFd inside) {
   const Tenant& tenant = state_->tenant;
   const bool to_loopback = !tenant.network.publish.empty() || asks_loopback(state_->record);
   TenantLinks(state_->wall, tenant, *state_->kernel)
-      .connect(Namespace::of(pid, NamespaceKind::kNet), std::move(inside),
-               {.ipv6 = state_->ipv6, .to_loopback = to_loopback});
+      .connect(Namespace::of(pid, NamespaceKind::kNet), std::move(inside), to_loopback);
 }
 
 void Attachment::finish() noexcept {

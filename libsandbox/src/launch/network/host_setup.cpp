@@ -179,25 +179,23 @@ LinkName loopback(const Conversations& kernel) { return open_link(kernel.links, 
 /// The host's address for sandboxes: where their packets are sent to, and answers come from.
 void add_gateway(const Pools& pools, Conversations& kernel) {
   RouteMessages messages;
-  for (const IpPrefix& pool : pools_in_use(pools, has_ipv6())) {
+  for (const IpPrefix& pool : {pools.ipv4, pools.ipv6}) {
     const IpAddress address = pool.at(kGateway);
     messages.add_address(loopback(kernel), {address, address.bits()}, Existing::kReplaced);
-    excuse_without_ipv6(messages, pool);
+    if (pool.address.family() == IpFamily::kIpv6) messages.excuse_last(kNoIpv6);
   }
   messages.send(kernel.links);
 }
 
 void remove_gateway(const Pools& pools, Conversations& kernel) {
-  for (const IpPrefix& pool : pools_in_use(pools, has_ipv6())) {
+  RouteMessages messages;
+  for (const IpPrefix& pool : {pools.ipv4, pools.ipv6}) {
     const IpAddress address = pool.at(kGateway);
-    try {
-      RouteMessages messages;
-      messages.remove_address(loopback(kernel), {address, address.bits()});
-      messages.send(kernel.links);
-    } catch (const SystemError& error) {
-      if (error.code().value() != EADDRNOTAVAIL) throw;  // it had not come so far
-    }
+    messages.remove_address(loopback(kernel), {address, address.bits()});
+    // It had not come so far, or has no IPv6.
+    messages.excuse_last({EADDRNOTAVAIL, EOPNOTSUPP});
   }
+  messages.send(kernel.links);
 }
 
 void require_same_pools(const HostNetwork& host, const HostRecord& record) {
@@ -249,23 +247,11 @@ void restore(const std::vector<ChangedSetting>& settings) {
 
 }  // namespace
 
-bool has_ipv6() { return ::access("/proc/sys/net/ipv6/conf/default", F_OK) == 0; }
-
-std::vector<IpPrefix> pools_in_use(const Pools& pools, bool ipv6) {
-  if (ipv6) return {pools.ipv4, pools.ipv6};
-  return {pools.ipv4};
-}
-
-void excuse_without_ipv6(RouteMessages& messages, const IpPrefix& pool, int error) {
-  if (pool.address.family() == IpFamily::kIpv6) messages.excuse_last(error);
-}
-
-void open_to_loopback(const LinkName& link, bool ipv6, NetlinkSocket& links) {
+void open_to_loopback(const LinkName& link, NetlinkSocket& links) {
   write_setting(fmt::format("/proc/sys/net/ipv4/conf/{}/route_localnet", link.name), "1");
-  if (!ipv6) return;
   RouteMessages messages;
   messages.add_local_route(link, IpAddress::parse("::1"));
-  messages.excuse_last(EACCES);
+  messages.excuse_last(kNoIpv6);
   messages.send(links);
 }
 
@@ -334,15 +320,14 @@ void set_up_bridge(AddressBook& book, const Wall& wall, HostRecord& record, Conv
     messages.create_bridge(wall.names.bridge, kHostMac, wall.names.group);
     messages.send(kernel.links);
   }
-  const bool ipv6 = has_ipv6();
   const LinkName bridge = open_link(kernel.links, wall.names.bridge);
   RouteMessages messages;
-  if (ipv6) messages.set_no_link_local(bridge);
+  messages.set_no_link_local(bridge);
   messages.refuse_source_routes(bridge);
   messages.stop_snooping(bridge);
   messages.set_up(bridge);
   messages.send(kernel.links);
-  open_to_loopback(bridge, ipv6, kernel.links);
+  open_to_loopback(bridge, kernel.links);
   record.bridge = true;
   book.write_host(record);
 }

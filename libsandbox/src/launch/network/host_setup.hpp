@@ -20,16 +20,13 @@
 
 namespace sbx::detail {
 
-/// Whether the kernel has it; links can be without.
-bool has_ipv6();
+/// What the kernel refuses an address or a route of IPv6 for where the link is without, by
+/// net.ipv6.conf.*.disable_ipv6, as it was when the link was made, or is now; and where the kernel
+/// is.
+inline constexpr Excuses kNoIpv6{EACCES, EOPNOTSUPP};
 
-/// Those of the pools that sandboxes have addresses of.
-std::vector<IpPrefix> pools_in_use(const Pools& pools, bool ipv6);
-
-/// Lets the last message, about an address of `pool`, be refused where that is of IPv6 and the link
-/// is without: by net.ipv6.conf.*.disable_ipv6, as it was when the link was made, or is now.
-/// `error` is what the kernel has for that; for neighbours EINVAL.
-void excuse_without_ipv6(RouteMessages& messages, const IpPrefix& pool, int error = EACCES);
+/// And a neighbour.
+inline constexpr Excuses kNoIpv6Neighbour{EINVAL, EAFNOSUPPORT};
 
 /// The conversations with the kernel that a change of the host's network takes.
 struct Conversations {
@@ -60,7 +57,7 @@ void take_down_host(AddressBook& book, const HostNetwork& host, Conversations& k
 
 /// Lets what the host's loopback has asked come back through the link, and what is asked of a name
 /// server there in. Nothing else is: see build_wall().
-void open_to_loopback(const LinkName& link, bool ipv6, NetlinkSocket& links);
+void open_to_loopback(const LinkName& link, NetlinkSocket& links);
 
 /// Whether the name server that sandboxes ask is on the host's loopback.
 bool asks_loopback(const HostRecord& record);

@@ -27,14 +27,14 @@ IpPrefix alone(const IpAddress& address) { return {address, address.bits()}; }
 TenantLinks::TenantLinks(const Wall& wall, const Tenant& tenant, Conversations& kernel)
     : wall_(wall), tenant_(tenant), kernel_(kernel), self_(wall.names, wall.pools, tenant) {}
 
-void TenantLinks::connect(const Namespace& theirs, UniqueFd inside, const Shape& shape) {
-  const bool ipv6 = connect_outside(theirs, shape);
-  connect_inside(std::move(inside), shape, ipv6);
+void TenantLinks::connect(const Namespace& theirs, UniqueFd inside, bool to_loopback) {
+  const bool ipv6 = connect_outside(theirs, to_loopback);
+  connect_inside(std::move(inside), ipv6);
   wake();
 }
 
 /// The outer end, and the host's way to the sandbox. Whether there is one of IPv6.
-bool TenantLinks::connect_outside(const Namespace& theirs, const Shape& shape) {
+bool TenantLinks::connect_outside(const Namespace& theirs, bool to_loopback) {
   const bool on_bridge = tenant_.on_bridge();
   const std::uint64_t rate = tenant_.network.rate_bits_per_second;
   RouteMessages making;
@@ -55,37 +55,41 @@ bool TenantLinks::connect_outside(const Namespace& theirs, const Shape& shape) {
     messages.join(outer, way, {.isolated = true, .learning = false, .flood = false});
     messages.add_forwarding(outer, self_.mac);
   }
-  if (shape.ipv6) messages.set_no_link_local(outer);
+  messages.set_no_link_local(outer);
   if (!on_bridge) messages.refuse_source_routes(outer);
   messages.set_up(outer);
-  for (const IpPrefix& pool : pools_in_use(wall_.pools, shape.ipv6)) {
-    const IpAddress address = pool.at(tenant_.slot);
+  for (const IpAddress& address : {self_.ipv4, self_.ipv6}) {
+    const bool may_lack = address.family() == IpFamily::kIpv6;
     messages.add_first_route(way, address);
-    excuse_without_ipv6(messages, pool);
+    if (may_lack) messages.excuse_last(kNoIpv6);
     messages.add_neighbour(way, address, self_.mac, Existing::kReplaced);
-    excuse_without_ipv6(messages, pool, EINVAL);
+    if (may_lack) messages.excuse_last(kNoIpv6Neighbour);
   }
   if (rate != 0) messages.limit_rate(outer, rate);
-  const bool complete = messages.send(kernel_.links);
-  if (!on_bridge && shape.to_loopback) open_to_loopback(outer, shape.ipv6, kernel_.links);
-  return shape.ipv6 && complete;
+  const bool ipv6 = messages.send(kernel_.links);
+  if (!on_bridge && to_loopback) open_to_loopback(outer, kernel_.links);
+  return ipv6;
 }
 
 /// The inner end: its addresses, and the one way out. Its namespace may be without IPv6, too: it
 /// was made with the settings of the kernel's parameters, or of another one's
 /// (net.core.devconf_inherit_init_net).
-void TenantLinks::connect_inside(UniqueFd socket, const Shape& shape, bool ipv6) {
+void TenantLinks::connect_inside(UniqueFd socket, bool ipv6) {
   const std::uint64_t rate = tenant_.network.rate_bits_per_second;
-  const std::vector<IpPrefix> pools = pools_in_use(wall_.pools, ipv6);
+  std::vector<IpPrefix> pools = {wall_.pools.ipv4};
+  if (ipv6) pools.push_back(wall_.pools.ipv6);
   NetlinkSocket inside(std::move(socket));
   const LinkName inner = open_link(inside, kInnerLink);
+  const auto may_lack = [](const IpPrefix& pool) {
+    return pool.address.family() == IpFamily::kIpv6;
+  };
   RouteMessages messages;
-  if (shape.ipv6) messages.set_no_link_local(inner);
+  messages.set_no_link_local(inner);
   for (const IpPrefix& pool : pools) {
     messages.add_address(inner, alone(pool.at(tenant_.slot)), Existing::kRefused);
-    excuse_without_ipv6(messages, pool);
+    if (may_lack(pool)) messages.excuse_last(kNoIpv6);
     messages.add_neighbour(inner, pool.at(kGateway), kHostMac, Existing::kReplaced);
-    excuse_without_ipv6(messages, pool, EINVAL);
+    if (may_lack(pool)) messages.excuse_last(kNoIpv6Neighbour);
   }
   // Now the kernel goes through all of the host's routes of IPv6: what comes after it waits.
   messages.set_up(inner);
@@ -93,7 +97,7 @@ void TenantLinks::connect_inside(UniqueFd socket, const Shape& shape, bool ipv6)
     messages.add_route(inner,
                        {.destination = all_of(pool), .gateway = pool.at(kGateway), .on_link = true},
                        Existing::kReplaced);
-    excuse_without_ipv6(messages, pool);
+    if (may_lack(pool)) messages.excuse_last(kNoIpv6);
   }
   if (rate != 0) messages.limit_rate(inner, rate);
   messages.send(inside);

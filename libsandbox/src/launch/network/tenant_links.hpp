@@ -17,15 +17,10 @@ class TenantLinks {
  public:
   TenantLinks(const Wall& wall, const Tenant& tenant, Conversations& kernel);
 
-  /// What a new pair is to be like.
-  struct Shape {
-    bool ipv6 = true;          ///< the kernel has it
-    bool to_loopback = false;  ///< with a way between the host's loopback and the sandbox
-  };
-
   /// Makes the pair, with its inner end in `theirs`, which `inside` is a socket of NETLINK_ROUTE
-  /// in. Packets pass when it returns. Throws SystemError; what it has made remains.
-  void connect(const Namespace& theirs, UniqueFd inside, const Shape& shape);
+  /// in; with `to_loopback` there is a way between the host's loopback and the sandbox. Packets
+  /// pass when it returns. Throws SystemError; what it has made remains.
+  void connect(const Namespace& theirs, UniqueFd inside, bool to_loopback);
 
   /// Takes back the host's way to the tenant, as far as it is there and does not go with his link.
   void remove_way();
@@ -36,8 +31,8 @@ class TenantLinks {
   void remove_former();
 
  private:
-  bool connect_outside(const Namespace& theirs, const Shape& shape);
-  void connect_inside(UniqueFd socket, const Shape& shape, bool ipv6);
+  bool connect_outside(const Namespace& theirs, bool to_loopback);
+  void connect_inside(UniqueFd socket, bool ipv6);
   void wake();
 
   const Wall& wall_;
