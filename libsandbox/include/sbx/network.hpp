@@ -80,7 +80,7 @@ struct Network {
   Mode mode = Mode::kNone;
 
   /// Whose it is: who comes back under the same name has the same addresses, and what has passed is
-  /// counted on. Empty: whatever is free. At most 64 bytes, without '/', not starting with a dot.
+  /// counted on. Empty: whatever is free. Text of at most 64 bytes, without '/', no dot in front.
   std::string name{};
 
   /// To where no rule says otherwise, and that is not private.
