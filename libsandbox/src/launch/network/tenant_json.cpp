@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/network/tenant_json.hpp"
 
+#include <cstdint>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <vector>
@@ -9,6 +11,17 @@ namespace sbx::detail {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+/// Of a number that is whole, not below zero, and no larger than a T: others nlohmann/json would
+/// make one of as a cast does.
+template <typename T>
+T number(const Json& json) {
+  constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<T>::max());
+  if (!json.is_number_unsigned() || json.get<std::uint64_t>() > kMost) {
+    throw std::out_of_range("no such number");
+  }
+  return static_cast<T>(json.get<std::uint64_t>());
+}
 
 template <typename T>
 Json texts(const std::vector<T>& values) {
@@ -39,8 +52,8 @@ Json of(const TrafficCount& count) {
 }
 
 TrafficCount count_of(const Json& json) {
-  return {.received = {json.at(0).get<std::uint64_t>(), json.at(1).get<std::uint64_t>()},
-          .sent = {json.at(2).get<std::uint64_t>(), json.at(3).get<std::uint64_t>()}};
+  return {.received = {number<std::uint64_t>(json.at(0)), number<std::uint64_t>(json.at(1))},
+          .sent = {number<std::uint64_t>(json.at(2)), number<std::uint64_t>(json.at(3))}};
 }
 
 }  // namespace
@@ -67,11 +80,11 @@ std::string to_json(const Tenant& tenant) {
 
 Tenant tenant_from_json(const std::string& text) {
   const Json json = Json::parse(text);
-  Tenant tenant{.slot = json.at("slot").get<Slot>(), .network = {}, .released = {}};
+  Tenant tenant{.slot = number<Slot>(json.at("slot")), .network = {}, .released = {}};
   if (const auto released = json.find("released"); released != json.end()) {
-    tenant.released = {.pid = released->at(0).get<pid_t>(),
-                       .pid_namespace = released->at(1).get<std::uint64_t>(),
-                       .net_namespace = released->at(2).get<std::uint64_t>()};
+    tenant.released = {.pid = number<pid_t>(released->at(0)),
+                       .pid_namespace = number<std::uint64_t>(released->at(1)),
+                       .net_namespace = number<std::uint64_t>(released->at(2))};
   }
   Network& network = tenant.network;
   const Json none = Json::array();
@@ -81,8 +94,12 @@ Tenant tenant_from_json(const std::string& text) {
   network.allow = parse_texts<Destination>(json.value("allow", none));
   network.deny = parse_texts<Destination>(json.value("deny", none));
   network.publish = parse_texts<PublishedPort>(json.value("publish", none));
-  network.rate_bits_per_second = json.value("rate", network.rate_bits_per_second);
-  network.connections_max = json.value("connections", network.connections_max);
+  if (const auto rate = json.find("rate"); rate != json.end()) {
+    network.rate_bits_per_second = number<std::uint64_t>(*rate);
+  }
+  if (const auto most = json.find("connections"); most != json.end()) {
+    network.connections_max = number<std::uint32_t>(*most);
+  }
   return tenant;
 }
 
@@ -134,12 +151,12 @@ std::string to_json(const NameRecord& record) {
 
 NameRecord name_from_json(const std::string& text) {
   const Json json = Json::parse(text);
-  return {.slot = json.at("slot").get<Slot>(),
+  return {.slot = number<Slot>(json.at("slot")),
           .usage = {.internet4 = count_of(json.at("internet4")),
                     .internet6 = count_of(json.at("internet6")),
                     .published4 = count_of(json.at("published4")),
                     .published6 = count_of(json.at("published6")),
-                    .forged_packets = json.at("forged_packets").get<std::uint64_t>()}};
+                    .forged_packets = number<std::uint64_t>(json.at("forged_packets"))}};
 }
 
 std::string to_json(const Pools& pools) { return of(pools).dump(); }
