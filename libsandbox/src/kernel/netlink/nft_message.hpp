@@ -18,8 +18,7 @@ namespace sbx::detail {
 class MessageRoom {
  public:
   static constexpr std::size_t kLargest = 0xfff0;
-  static constexpr std::size_t kQuestion = std::size_t{4}
-                                           << 10;  ///< for one that only names things
+  static constexpr std::size_t kQuestion = 4096;  ///< for one that only names things
 
   explicit MessageRoom(std::size_t size = kLargest) : size_(size), bytes_(new char[size]) {}
 
